@@ -1,0 +1,242 @@
+"""SmmApi: takes the hooks, reads the config once, wires one app."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from flask import Blueprint, Flask, current_app, has_app_context
+from flask_limiter import Limiter
+from limits.strategies import MovingWindowRateLimiter
+
+from . import actions, keys
+from .actions import Context
+from .catalog import ServiceList
+from .dialects import DIALECTS
+from .errors import SmmError
+from .hooks import Account, Catalog, KeyLookup, LinkCheck, Order, OrderStore, Refill, Wallet
+from .params import clean
+from .placement import Reconciled
+from .service_types import is_link
+from .state import State, state_of
+from .throttle import Throttle, find_limiter, host_limiter, own_limiter
+from .views import api, make_blueprint
+
+T = TypeVar("T")
+
+DEFAULTS: dict[str, Any] = {
+    "SMMAPI_URL_PREFIX": "",
+    "SMMAPI_DIALECT": "standard",
+    "SMMAPI_CURRENCY": "USD",
+    "SMMAPI_KEY_PATTERN": keys.PATTERN,
+    "SMMAPI_MAX_CONTENT_LENGTH": 1024 * 1024,
+    "SMMAPI_MAX_IDS": 100,
+    "SMMAPI_REFILL_INTERVAL": 24 * 60 * 60,
+    "SMMAPI_FAILED_ATTEMPTS": "10 per 15 minutes",
+    "SMMAPI_FAILED_ATTEMPTS_PER_IP": "100 per 15 minutes",
+}
+"""Every config key and its default; README.md says what each does."""
+
+VERBS: dict[str, tuple[str, ...]] = {
+    "key_lookup": (),
+    "catalog": (),
+    "wallet": ("balance", "debit", "credit", "void"),
+    "orders": (
+        "add",
+        "find",
+        "find_by_key",
+        "replace",
+        "drop",
+        "list",
+        "add_refill",
+        "find_refills",
+        "replace_refill",
+        "unsettled",
+    ),
+}
+"""The four parts, and what an object must have to play each; a part without verbs is a callable."""
+
+
+class SmmApi:
+    """The order API for social media services, inside a Flask app: ``SmmApi(app)``, or ``SmmApi()`` and ``init_app``.
+
+    :param store: plays every part that is not given on its own; without it, a store in memory.
+    :param key_lookup: the presented key to its account.
+    :param wallet: the accounts' money.
+    :param catalog: an account to the services that it may order.
+    :param orders: where orders and refills are kept.
+    :param limiter: the Flask-Limiter whose storage counts failed attempts, if the app has several.
+    :param check_link: takes the place of our own check of a client's ``link``.
+    :raises RuntimeError: at start-up, if the parts or the config will not do; the sentence names the remedy.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        store: Any = None,
+        key_lookup: KeyLookup | None = None,
+        wallet: Wallet | None = None,
+        catalog: Catalog | None = None,
+        orders: OrderStore | None = None,
+        limiter: Limiter | None = None,
+        check_link: LinkCheck = is_link,
+    ) -> None:
+        self.store = store
+        self._given = {"key_lookup": key_lookup, "wallet": wallet, "catalog": catalog, "orders": orders}
+        self._limiter = limiter
+        self._check_link = check_link
+        self._app: Flask | None = None
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read the app's ``SMMAPI_*`` config, and serve the API in it.
+
+        :raises RuntimeError: if it was done before, or the parts or the config will not do.
+        """
+        if "smmapi" in app.extensions:
+            raise RuntimeError("SmmApi is registered with this app already; one extension serves one app once.")
+        for name, default in DEFAULTS.items():
+            app.config.setdefault(name, default)
+        app.extensions["smmapi"] = self._build_state(app)
+        self._app = app
+        blueprint = make_blueprint()
+        self._step_aside(app, blueprint)
+        app.register_blueprint(blueprint, url_prefix=app.config["SMMAPI_URL_PREFIX"] or None)
+
+    def place(self, account: Account, params: Mapping[str, Any], idempotency_key: str | None = None) -> Order:
+        """Place an order for *account*, as the action ``add`` does.
+
+        :param params: the service and its parameters, as a client would send them.
+        :raises SmmError: as the action does.
+        """
+        key = {} if idempotency_key is None else {"request_id": idempotency_key}
+        return actions.add(self._context, account, clean({**params, **key}))
+
+    def cancel(self, account: Account, order: str | int) -> Order:
+        """Cancel the order with that id or number.
+
+        :raises SmmError: if there is none, or it cannot be canceled any more.
+        """
+        return _only(actions.cancel(self._context, account, {"order": str(order)}))
+
+    def refill(self, account: Account, order: str | int) -> Refill:
+        """Ask for a refill of the order with that id or number.
+
+        :raises SmmError: if there is none, or it cannot be refilled now.
+        """
+        return _only(actions.refill(self._context, account, {"order": str(order)}).answers)
+
+    def status(self, account: Account, order: str | int) -> Order:
+        """The order with that id or number.
+
+        :raises IncorrectOrderId: if the account has none.
+        """
+        return _only(actions.status(self._context, account, {"order": str(order)}))
+
+    def services(self, account: Account) -> ServiceList:
+        """The price list of *account*."""
+        return actions.services(self._context, account, {})
+
+    def balance(self, account: Account) -> Decimal:
+        """What *account* has."""
+        return actions.balance(self._context, account, {}).amount
+
+    def reconcile(self, older_than: timedelta = timedelta(minutes=1)) -> Reconciled:
+        """Finish what a killed process left undone. Call it every minute or so; several at once are safe."""
+        return self._context.placement.reconcile(older_than)
+
+    @property
+    def _context(self) -> Context:
+        if not has_app_context() and self._app is not None:
+            return state_of(self._app).context
+        return state_of(current_app).context
+
+    def _build_state(self, app: Flask) -> State:
+        config = app.config
+        parts = self._cast_parts()
+        context = Context(
+            catalog=parts["catalog"],
+            wallet=parts["wallet"],
+            orders=parts["orders"],
+            currency=config["SMMAPI_CURRENCY"],
+            max_ids=config["SMMAPI_MAX_IDS"],
+            refill_interval=timedelta(seconds=config["SMMAPI_REFILL_INTERVAL"]),
+            check_link=self._check_link,
+        )
+        pattern = config["SMMAPI_KEY_PATTERN"]
+        return State(
+            context=context,
+            key_lookup=parts["key_lookup"],
+            throttle=self._build_throttle(app),
+            dialect=_one_of(DIALECTS, "SMMAPI_DIALECT", config["SMMAPI_DIALECT"]),
+            key_pattern=None if pattern is None else re.compile(pattern),
+            max_content_length=config["SMMAPI_MAX_CONTENT_LENGTH"],
+        )
+
+    def _cast_parts(self) -> dict[str, Any]:
+        """Who plays which part: what was given for it, else the store."""
+        if self.store is None and None in self._given.values():
+            from .stores.memory import MemoryStore
+
+            self.store = MemoryStore()
+        return {part: self._cast_part(part, verbs) for part, verbs in VERBS.items()}
+
+    def _cast_part(self, part: str, verbs: Sequence[str]) -> Any:
+        player = self._given[part]
+        if player is None:
+            player = self.store if verbs else getattr(self.store, part, None)
+        missing = [verb for verb in verbs if not callable(getattr(player, verb, None))]
+        if missing:
+            raise RuntimeError(
+                f"{type(player).__name__} cannot be the {part}: it lacks {', '.join(missing)}. "
+                f"Add that, or give another object: SmmApi(app, {part}=…)."
+            )
+        if not verbs and not callable(player):
+            raise RuntimeError(f"Nobody plays the {part}: give a function, SmmApi(app, {part}=…).")
+        return player
+
+    def _build_throttle(self, app: Flask) -> Throttle:
+        def connect() -> MovingWindowRateLimiter:
+            limiter = self._limiter or find_limiter(app)
+            return host_limiter(limiter) if limiter else own_limiter(app.config)
+
+        limits = [app.config["SMMAPI_FAILED_ATTEMPTS"], app.config["SMMAPI_FAILED_ATTEMPTS_PER_IP"]]
+        try:
+            return Throttle(connect, *limits)
+        except ValueError as wrong:
+            raise RuntimeError(f"SMMAPI_FAILED_ATTEMPTS or …_PER_IP: {wrong}. Write '10 per 15 minutes'.") from None
+
+    def _step_aside(self, app: Flask, blueprint: Blueprint) -> None:
+        """Keep the host's default limits and CSRF protection off our view: they answer HTML, and know no API keys.
+
+        Both may be set up after us. A URL value preprocessor of a blueprint runs for its own requests alone, and
+        before any ``before_request`` function.
+        """
+
+        def exempt(endpoint: str | None, values: dict[str, Any] | None) -> None:
+            for limiter in app.extensions.get("limiter", ()):
+                limiter.exempt(api)
+            csrf = app.extensions.get("csrf")
+            if csrf is not None:
+                csrf.exempt(api)
+
+        blueprint.url_value_preprocessor(exempt)
+
+
+def _only(answers: actions.Answers[T]) -> T:
+    """The record of a single answer; its failure is raised."""
+    _, record = answers.items[0]
+    if isinstance(record, SmmError):
+        raise record
+    return record
+
+
+def _one_of(table: Mapping[str, Any], name: str, value: Any) -> Any:
+    if value not in table:
+        raise RuntimeError(f"{name} is {value!r}; it must be one of: {', '.join(table)}.")
+    return table[value]

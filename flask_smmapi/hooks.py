@@ -1,0 +1,235 @@
+"""The seam between the extension and its host: four small Protocols and the frozen records they exchange.
+
+A hook is one atomic business fact with a plain answer. When a verb returns, its effect is committed. A hook never
+raises our errors: it answers ``False`` or ``None``; a storage that cannot be reached is :class:`StoreUnavailable` (or
+the builtin ``ConnectionError`` or ``TimeoutError``), which the client sees as 503; anything else it sees as 500.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol, TypeAlias
+
+from .money import ZERO, is_chargeable, to_units
+from .service_types import SERVICE_TYPES
+from .statuses import OrderStatus, RefillStatus
+
+AccountId: TypeAlias = "str | int"
+"""The host's own id of an account. It is handed back as it came and never shown to a client."""
+
+UNAVAILABLE = (ConnectionError, TimeoutError)
+"""What a hook raises when its storage cannot be reached."""
+
+
+class StoreUnavailable(ConnectionError):
+    """For a hook to raise when its storage cannot be reached just now. The client gets 503 and may repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who pays: the answer of a key lookup.
+
+    :param id: the host's own id, an integer or a string.
+    :param currency: ISO code of the balance; None for the app's ``SMMAPI_CURRENCY``.
+    :param allowed_ips: addresses or networks (``192.0.2.7``, ``2001:db8::/32``) that may use the key; empty for any.
+    """
+
+    id: AccountId
+    currency: str | None = None
+    allowed_ips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One row of a price list, at the price of the account that it is shown to.
+
+    :param id: the number that clients order by.
+    :param type: one of the names in :data:`flask_smmapi.service_types.SERVICE_TYPES`.
+    :param rate: price of 1,000 (of one, for the Package types), at most eight places.
+    :param min: the least that an order may count, and
+    :param max: the most; what is counted depends on the type.
+    :param refill: whether a finished order may be refilled.
+    :param cancel: whether an order may be canceled before the work begins.
+    :param dripfeed: whether ``runs`` and ``interval`` may be given.
+    :raises ValueError: if a value cannot be; the sentence says which, and what would do.
+    """
+
+    id: int
+    name: str
+    type: str
+    category: str
+    rate: Decimal
+    min: int
+    max: int
+    refill: bool = False
+    cancel: bool = False
+    dripfeed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.type not in SERVICE_TYPES:
+            known = ", ".join(SERVICE_TYPES)
+            raise ValueError(f"Service {self.id} has the unknown type {self.type!r}; the types are: {known}.")
+        if to_units(self.rate) < 0 or not is_chargeable(self.rate):
+            raise ValueError(f"Service {self.id} has the rate {self.rate}; it must be 0 or more and fit into 64 bits.")
+        if not 0 <= self.min <= self.max:
+            raise ValueError(f"Service {self.id} has min {self.min} and max {self.max}; 0 <= min <= max must hold.")
+        if self.dripfeed and SERVICE_TYPES[self.type].times != "runs":
+            raise ValueError(f"Service {self.id} is of type {self.type}, which knows no drip-feed; set dripfeed=False.")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order. A store keeps every field and gives it back equal, but for `number` and `revision`, which it sets.
+
+    :param id: ObjectId, 24 hexadecimal characters; minted before anything is stored.
+    :param account: the id of the account that pays.
+    :param service: the number of the service.
+    :param params: what the client sent for the service's type, by parameter, as text; lists have a line an entry.
+    :param rate: what `per` pieces cost when the order was placed.
+    :param count: pieces charged, runs and posts included; 1 for packages.
+    :param charge: what was debited. What the order costs now is :attr:`cost`.
+    :param cancelable: whether the service allowed cancels when the order was placed; likewise
+    :param refillable: for refills.
+    :param fingerprint: a hash of what the client sent, to tell a repeat from another order.
+    :param created: when it was placed, timezone-aware UTC; likewise
+    :param ended: when it was completed, or ended otherwise; None before.
+    :param idempotency_key: unique within the account, if there is one.
+    :param number: given by the store: unique, growing.
+    :param remains: pieces not delivered yet.
+    :param due_back: total to be paid back so far; never falls, never exceeds the charge.
+    :param paid_back: total paid back so far.
+    :param revision: raised by one by the store at each :meth:`OrderStore.replace`.
+    """
+
+    id: str
+    account: AccountId
+    service: int
+    params: Mapping[str, str]
+    rate: Decimal
+    per: int
+    count: int
+    charge: Decimal
+    currency: str
+    cancelable: bool
+    refillable: bool
+    fingerprint: str
+    created: datetime
+    remains: int
+    idempotency_key: str | None = None
+    status: OrderStatus = OrderStatus.UNPAID
+    ended: datetime | None = None
+    start_count: int = 0
+    due_back: Decimal = ZERO
+    paid_back: Decimal = ZERO
+    number: int = 0
+    revision: int = 0
+
+    @property
+    def cost(self) -> Decimal:
+        """What the order costs now: the charge, less what is paid back."""
+        return self.charge - self.due_back
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """One request to refill an order.
+
+    :param id: ObjectId, minted before anything is stored.
+    :param account: the id of the account that ordered.
+    :param order: the id of the order.
+    :param n: 1 for the order's first refill, 2 for the next; unique within the order.
+    :param number: given by the store, like an order's.
+    """
+
+    id: str
+    account: AccountId
+    order: str
+    n: int
+    created: datetime
+    status: RefillStatus = RefillStatus.PENDING
+    number: int = 0
+    revision: int = 0
+
+
+class KeyLookup(Protocol):
+    """Key lookup: who is it that presents this key?"""
+
+    def __call__(self, key: str, /) -> Account | None:
+        """The account of the active *key*, or None: no such key, a revoked one, or an inactive account."""
+
+
+class Catalog(Protocol):
+    """Service catalog provider: what may this account order, and at what price?"""
+
+    def __call__(self, account: Account, /) -> Iterable[Service]:
+        """The services of *account*, in the order to be shown.
+
+        Give the same :class:`flask_smmapi.ServiceList` as long as nothing changes: it is indexed once.
+        """
+
+
+class Wallet(Protocol):
+    """Balance debit: the host's money. *reference* is at most 100 ASCII characters and unique within an account.
+
+    Repeating a verb with its reference changes nothing and answers the same; the same reference with another amount
+    raises ValueError.
+    """
+
+    def balance(self, account: AccountId, /) -> Decimal:
+        """What the account has, with at most eight places."""
+
+    def debit(self, account: AccountId, amount: Decimal, reference: str, /) -> bool:
+        """Take *amount* if the balance is large enough, in one atomic step. 0 is legal.
+
+        Before it answers False it looks for its own reference: a debit found there, and not voided, is True.
+        """
+
+    def credit(self, account: AccountId, amount: Decimal, reference: str, /) -> None:
+        """Give *amount* to the account."""
+
+    def void(self, account: AccountId, reference: str, /) -> None:
+        """Undo the debit of *reference*, or bar it if there was none. From now on that debit answers False."""
+
+
+class OrderStore(Protocol):
+    """Orders and refills. Another account's orders do not exist; ids are an ObjectId (str) or a number (int)."""
+
+    def add(self, order: Order, /) -> Order:
+        """Store *order* with a new number and give it back so.
+
+        If the account has an order with the same idempotency key already, store nothing and give that one.
+        """
+
+    def find(self, account: AccountId, ids: Sequence[str | int], /) -> Iterable[Order]:
+        """The orders of the account with these ids, in any order and in any status; unknown ids are left out."""
+
+    def find_by_key(self, account: AccountId, idempotency_key: str, /) -> Order | None:
+        """The account's order with that idempotency key, in any status."""
+
+    def replace(self, order: Order, /) -> bool:
+        """Write *order* and raise its revision, if the stored revision equals the record's; else answer False."""
+
+    def drop(self, order: Order, /) -> None:
+        """Delete the order if it is stored as VOIDING; do nothing otherwise."""
+
+    def list(self, account: AccountId, /, *, limit: int = 50, before: int | None = None) -> Sequence[Order]:
+        """A page of the account's paid orders, newest first: at most *limit*, with numbers below *before*."""
+
+    def add_refill(self, refill: Refill, /) -> Refill | None:
+        """Store *refill* with a new number and give it back so; None if (account, order, n) is taken."""
+
+    def find_refills(self, account: AccountId, ids: Sequence[str | int], /) -> Iterable[Refill]:
+        """The account's refills whose own id or number, or whose order's id, is among *ids*."""
+
+    def replace_refill(self, refill: Refill, /) -> bool:
+        """Like :meth:`replace`, for a refill."""
+
+    def unsettled(self, before: datetime, /) -> Iterable[Order]:
+        """Across all accounts: UNPAID orders created before *before*, VOIDING ones, and those not fully paid back."""
+
+
+LinkCheck: TypeAlias = Callable[[str], bool]
+"""Whether a client's ``link`` is one that the host can work with."""

@@ -1,0 +1,214 @@
+"""The only place where money and orders meet: placing, abandoning, paying back, and putting right what a kill left.
+
+Each step below is one verb of a hook, durable when it returns, and safe to repeat. Whoever is killed between two steps
+leaves an order that says what is missing; :meth:`Placement.reconcile` finds it.
+
+* Placing: the intent is stored (UNPAID), the wallet debited under the order's id, the order confirmed (AWAITING).
+* Abandoning: the order is claimed (UNPAID -> VOIDING), its debit undone and barred for ever, the order dropped.
+* Paying back: one write says what the order owes (`due_back`), the wallet is credited, the order says so (`paid_back`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from .errors import IdempotencyKeyReused, NotCancelable, NotEnoughFunds, ServiceUnavailable
+from .hooks import Order, OrderStore, Wallet
+from .money import is_chargeable, price, to_units
+from .statuses import CANCELABLE, ENDS, HIDDEN, OrderStatus, is_allowed
+
+log = logging.getLogger("flask_smmapi")
+
+_TRIES = 5
+"""How often a step is tried on a fresh record when others keep changing the order; then the client hears 503."""
+
+
+def now() -> datetime:
+    """The time, in UTC and saying so."""
+    return datetime.now(timezone.utc)
+
+
+class Reconciled(NamedTuple):
+    """What one run of :meth:`Placement.reconcile` did."""
+
+    abandoned: int
+    paid_back: int
+    failed: int
+
+
+class Placement:
+    """Moves orders of one order store against money of one wallet."""
+
+    def __init__(self, wallet: Wallet, orders: OrderStore) -> None:
+        self._wallet = wallet
+        self._orders = orders
+
+    def place(self, draft: Order) -> Order:
+        """Store, debit and confirm *draft*; give the order that the client may be told of.
+
+        If another caller placed an order with the same idempotency key meanwhile, that one is finished and given.
+
+        :raises NotEnoughFunds: if the wallet refused; the order is gone again.
+        :raises IdempotencyKeyReused: if the other order was made of other parameters.
+        :raises ServiceUnavailable: if somebody else abandoned the order meanwhile. It costs nothing.
+        """
+        if not is_chargeable(draft.charge):
+            raise NotEnoughFunds
+        for _ in range(_TRIES):
+            stored = self._orders.add(draft)
+            order = self._pay(stored) if stored.id == draft.id else self._resume(stored, draft.fingerprint)
+            if order is not None:
+                return order
+        raise ServiceUnavailable
+
+    def earlier(self, account: str | int, idempotency_key: str, fingerprint: str) -> Order | None:
+        """The order that was placed with that key before, finished if it was not; None if there is none.
+
+        :raises IdempotencyKeyReused: if it was made of other parameters.
+        """
+        order = self._orders.find_by_key(account, idempotency_key)
+        return order and self._resume(order, fingerprint)
+
+    def _resume(self, order: Order, fingerprint: str) -> Order | None:
+        """Finish what an earlier caller began; None if that was abandoned, so that the key is free again."""
+        if order.status is OrderStatus.VOIDING:
+            self._abandon(order)
+            return None
+        if order.fingerprint != fingerprint:
+            raise IdempotencyKeyReused
+        return self._pay(order) if order.status is OrderStatus.UNPAID else order
+
+    def _pay(self, order: Order) -> Order:
+        try:
+            if self._wallet.debit(order.account, order.charge, order.id):
+                return self._confirm(order)
+        except Exception:
+            self._try_to_abandon(order)
+            raise
+        # Nobody else can have debited an order without a key, so there is nothing to undo.
+        if self._abandon(order, void=order.idempotency_key is not None):
+            raise NotEnoughFunds
+        return self._reread(order)
+
+    def _confirm(self, order: Order) -> Order:
+        return self._write(order, status=OrderStatus.AWAITING) or self._reread(order)
+
+    def _reread(self, order: Order) -> Order:
+        """Somebody else decided about *order*: the order as it is if it lives."""
+        found = self._find(order)
+        if found is None or found.status in HIDDEN:
+            raise ServiceUnavailable
+        return found
+
+    def _try_to_abandon(self, order: Order) -> None:
+        try:
+            self._abandon(order)
+        except Exception:  # whatever it is, the step's own exception is the one to report, and reconcile comes back
+            log.warning("Order %s could not be abandoned; reconcile will.", order.id, exc_info=True)
+
+    def _abandon(self, order: Order, *, void: bool = True) -> bool:
+        """Make an unpaid order disappear; False if it was somebody else's to decide, and nothing was done."""
+        voiding = order if order.status is OrderStatus.VOIDING else self._write(order, status=OrderStatus.VOIDING)
+        if voiding is None:
+            return False
+        if void:
+            self._wallet.void(voiding.account, voiding.id)
+        self._orders.drop(voiding)
+        return True
+
+    def cancel(self, order: Order) -> Order:
+        """Cancel an order that nobody works on yet, and pay its whole charge back, once.
+
+        :raises NotCancelable: if its service knows no cancel, or the work has begun.
+        """
+
+        def next_step(current: Order) -> Order | None:
+            if current.cancelable and current.status is OrderStatus.CANCELED:
+                return current
+            if not current.cancelable or current.status not in CANCELABLE:
+                raise NotCancelable
+            return self._end(current, OrderStatus.CANCELED, current.count)
+
+        return self._until_decided(order, next_step)
+
+    def close(self, order: Order, status: OrderStatus, remains: int) -> Order:
+        """End *order* in *status* with *remains* pieces undelivered, and pay back what those cost.
+
+        Repeating it changes nothing.
+
+        :param status: one of :data:`flask_smmapi.statuses.ENDS`.
+        :raises ValueError: if the order may not go there, or so many pieces cannot remain.
+        """
+        if status not in ENDS or not 0 <= remains <= order.count:
+            raise ValueError(f"An order of {order.count} cannot end as {status.value} with {remains} remaining.")
+
+        def next_step(current: Order) -> Order | None:
+            if (current.status, current.remains) == (status, remains):
+                return current
+            if not is_allowed(current.status, status):
+                raise ValueError(f"Order {order.id} is {current.status.value}; it cannot become {status.value}.")
+            if current.status is OrderStatus.PARTIAL and remains < current.remains:
+                raise ValueError(f"Order {order.id} was paid back for {current.remains} remaining; that never falls.")
+            return self._end(current, status, remains)
+
+        return self._until_decided(order, next_step)
+
+    def _until_decided(self, order: Order, next_step: Callable[[Order], Order | None]) -> Order:
+        """Take *next_step* on fresh records until one is not overtaken; pay back before and after."""
+        current: Order | None = order
+        for _ in range(_TRIES):
+            if current is None:
+                break
+            done = next_step(self._settle(current))
+            if done is not None:
+                return self._settle(done)
+            current = self._find(order)
+        raise ServiceUnavailable
+
+    def _end(self, order: Order, status: OrderStatus, remains: int) -> Order | None:
+        """The one write that says both what became of *order* and what it owes; None if somebody was faster."""
+        undelivered = order.charge - price(order.rate, order.count - remains, order.per)
+        due_back = max(order.due_back, undelivered)
+        return self._write(order, status=status, remains=remains, due_back=due_back, ended=now())
+
+    def _settle(self, order: Order) -> Order:
+        """Pay back what *order* owes; give it as it is then."""
+        for _ in range(_TRIES):
+            if order.paid_back == order.due_back:
+                return order
+            reference = f"{order.id}:back:{to_units(order.paid_back)}"
+            self._wallet.credit(order.account, order.due_back - order.paid_back, reference)
+            order = self._write(order, paid_back=order.due_back) or self._reread(order)
+        raise ServiceUnavailable
+
+    def reconcile(self, older_than: timedelta = timedelta(minutes=1)) -> Reconciled:
+        """Finish what was left undone: abandon unpaid orders, pay back what is owed. It never confirms.
+
+        Several at once are safe, and so is one that meets a slow caller: the age is a courtesy. An order that cannot
+        be put right is logged and left for the next run.
+
+        :param older_than: how old an unpaid order must be.
+        """
+        abandoned = paid_back = failed = 0
+        for order in self._orders.unsettled(now() - older_than):
+            try:
+                if order.status in HIDDEN:
+                    abandoned += self._abandon(order)
+                else:
+                    self._settle(order)
+                    paid_back += 1
+            except Exception:  # one order that is beyond help must not keep the others waiting
+                log.exception("Order %s could not be reconciled.", order.id)
+                failed += 1
+        return Reconciled(abandoned, paid_back, failed)
+
+    def _write(self, order: Order, **changes: Any) -> Order | None:
+        changed = replace(order, **changes)
+        return replace(changed, revision=order.revision + 1) if self._orders.replace(changed) else None
+
+    def _find(self, order: Order) -> Order | None:
+        return next(iter(self._orders.find(order.account, [order.id])), None)
