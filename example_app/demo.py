@@ -1,0 +1,108 @@
+"""The demo's accounts, services and orders. Docs and tests rely on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+from flask_smmapi import Account, Order, OrderStatus, RefillStatus, Service, SmmApi
+
+STANDARD_KEY = "demo0000.standard-account1"
+PANEL_KEY = "demo0000.panelpan-account2"
+INACTIVE_KEY = "demo0000.inactive-account3"
+NO_MONEY_KEY = "demo0000.nomoneyx-account4"
+
+MILLION = Decimal(1_000_000)
+
+
+def seed(smmapi: SmmApi) -> dict[str, Order]:
+    """Fill the extension's store; give account 1's first orders by their status."""
+    store = smmapi.store
+    store.set_services(SERVICES)
+    for account_id, key, balance, active in (
+        (1, STANDARD_KEY, MILLION, True),
+        (2, PANEL_KEY, MILLION, True),
+        (3, INACTIVE_KEY, Decimal(0), False),
+        (4, NO_MONEY_KEY, Decimal(0), True),
+    ):
+        store.add_account(Account(id=account_id), balance=balance, active=active)
+        store.add_key(account_id, key)
+    return seed_orders(smmapi, Account(id=1))
+
+
+def seed_orders(smmapi: SmmApi, account: Account) -> dict[str, Order]:
+    """One order each that is PENDING, PROCESSING and COMPLETED, and one completed refill."""
+    orders = [place(smmapi, account, number) for number in (1, 2, 3)]
+    smmapi.store.credit(account.id, sum(order.charge for order in orders), "demo:orders")  # it starts with a million
+    pending, processing, completed = orders
+    two_days_ago = datetime.now(timezone.utc) - timedelta(days=2)
+    change(smmapi, pending, status=OrderStatus.PENDING)
+    change(smmapi, processing, status=OrderStatus.PROCESSING, start_count=250)
+    change(
+        smmapi,
+        completed,
+        status=OrderStatus.COMPLETED,
+        start_count=100,
+        remains=0,
+        created=two_days_ago,
+        ended=two_days_ago,
+    )
+    refill = smmapi.refill(account, completed.id)
+    smmapi.store.replace_refill(replace(refill, status=RefillStatus.COMPLETED, created=two_days_ago))
+    return {order.status.value: order for order in (smmapi.status(account, order.id) for order in orders)}
+
+
+def place(smmapi: SmmApi, account: Account, number: int) -> Order:
+    params = {"service": 123, "link": f"https://example.com/post/{number}", "quantity": 1000}
+    return smmapi.place(account, params, idempotency_key=f"demo-order-{number}")
+
+
+def change(smmapi: SmmApi, order: Order, **fields: Any) -> None:
+    if not smmapi.store.replace(replace(order, **fields)):
+        raise RuntimeError(f"The demo's order {order.id} was changed by somebody else while it was made.")
+
+
+def service(
+    number: int,
+    name: str,
+    type_: str,
+    category: str,
+    rate: str,
+    bounds: tuple[int, int] = (10, 10_000),
+    *,
+    offers: bool = True,
+    dripfeed: bool = False,
+) -> Service:
+    """A row of the price list; *offers* says whether it has refill and cancel."""
+    least, most = bounds
+    return Service(number, name, type_, category, Decimal(rate), least, most, offers, offers, dripfeed)
+
+
+LINES = (1, 1_000)
+ONE = (1, 1)
+
+SERVICES = (
+    service(1, "Instagram Followers", "Default", "Instagram", "0.00100000", (100, 10_000)),
+    service(2, "Instagram Starter Package", "Package", "Instagram", "4.90000000", ONE),
+    service(3, "Instagram Custom Comments", "Custom Comments", "Instagram", "12.00000000", LINES),
+    service(4, "Instagram Mentions with Hashtags", "Mentions with Hashtags", "Instagram", "2.75000000"),
+    service(5, "Instagram Mentions from a List", "Mentions Custom List", "Instagram", "3.10000000", LINES),
+    service(6, "Instagram Mentions by Hashtag", "Mentions Hashtag", "Instagram", "2.60000000"),
+    service(7, "Instagram Mentions of Followers", "Mentions User Followers", "Instagram", "2.40000000"),
+    service(8, "Instagram Mentions of Likers", "Mentions Media Likers", "Instagram", "2.50000000"),
+    service(9, "Instagram Comment Likes", "Comment Likes", "Instagram", "0.85000000"),
+    service(10, "Telegram Poll Votes", "Poll", "Telegram", "0.64000000"),
+    service(11, "Instagram Comment Replies", "Comment Replies", "Instagram", "9.50000000", LINES),
+    service(12, "Facebook Invites from Groups", "Invites from Groups", "Facebook", "5.20000000"),
+    service(13, "Instagram Auto Likes", "Subscriptions", "Instagram", "0.33333333", (1, 10_000)),
+    service(14, "Website Visitors", "Web Traffic", "Traffic", "0.15000000", dripfeed=True),
+    service(15, "Search Visits by Keyword", "SEO", "Traffic", "0.45000000"),
+    service(16, "X Mentions", "Mentions", "X", "2.20000000"),
+    service(17, "YouTube Comments Package", "Custom Comments Package", "YouTube", "7.50000000", ONE),
+    service(18, "YouTube Views, drip-feed", "Default", "YouTube", "1.20000000", dripfeed=True),
+    service(19, "TikTok Views, no refill, no cancel", "Default", "TikTok", "0.00010000", offers=False),
+    service(123, "YouTube Likes", "Default", "YouTube", "1.00000000", (10, 100_000)),
+)
+"""1 to 17: one of each type; 1 is the example of the document."""
