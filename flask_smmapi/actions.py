@@ -32,12 +32,12 @@ from .errors import (
     SmmError,
     TooManyIds,
 )
-from .hooks import Account, Catalog, LinkCheck, Order, OrderStore, Refill, Service, Wallet
+from .hooks import Account, Catalog, Order, OrderStore, Refill, Service, Wallet
 from .ids import new_id, parse_id, parse_number
 from .money import price
 from .params import Params, split_ids
 from .placement import Placement, now
-from .service_types import SERVICE_TYPES, build_schemas, is_link
+from .service_types import SERVICE_TYPES, build_schemas
 from .statuses import HIDDEN, REFILL_IN_FLIGHT, REFILLABLE
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Context:
     :param currency: of accounts that name none.
     :param max_ids: how many ids one request may name.
     :param refill_interval: how long a refill must wait after the order's end or its last refill.
-    :param check_link: whether a ``link`` is acceptable.
+    :param schemas: for the parameters of each service type.
     """
 
     catalog: Catalog
@@ -62,13 +62,11 @@ class Context:
     currency: str = "USD"
     max_ids: int = 100
     refill_interval: timedelta = timedelta(hours=24)
-    check_link: LinkCheck = is_link
+    schemas: Mapping[str, Schema] = field(default_factory=build_schemas)
     placement: Placement = field(init=False)
-    schemas: dict[str, Schema] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "placement", Placement(self.wallet, self.orders))
-        object.__setattr__(self, "schemas", build_schemas(self.check_link))
 
     def currency_of(self, account: Account) -> str:
         """The currency that the account's balance and charges are in."""

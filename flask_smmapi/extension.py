@@ -20,7 +20,7 @@ from .errors import SmmError
 from .hooks import Account, Catalog, KeyLookup, LinkCheck, Order, OrderStore, Refill, Wallet
 from .params import clean
 from .placement import Reconciled
-from .service_types import is_link
+from .service_types import build_schemas, is_link
 from .state import State, state_of
 from .throttle import Throttle, find_limiter, host_limiter, own_limiter
 from .views import api, make_blueprint
@@ -166,7 +166,7 @@ class SmmApi:
             currency=config["SMMAPI_CURRENCY"],
             max_ids=config["SMMAPI_MAX_IDS"],
             refill_interval=timedelta(seconds=config["SMMAPI_REFILL_INTERVAL"]),
-            check_link=self._check_link,
+            schemas=build_schemas(self._check_link),
         )
         pattern = config["SMMAPI_KEY_PATTERN"]
         return State(

@@ -194,7 +194,7 @@ class ParamsSchema(Schema):
             raise ValidationError("More than max.", field_name="min")
 
 
-def build_schemas(check_link: Callable[[str], bool]) -> dict[str, Schema]:
+def build_schemas(check_link: Callable[[str], bool] = is_link) -> dict[str, Schema]:
     """A schema for each service type, its fields in the order of the table."""
     return {name: _schema(row, check_link) for name, row in SERVICE_TYPES.items()}
 

@@ -112,7 +112,7 @@ class Panel:
 def serve(app: Flask) -> Iterator[str]:
     """Serve *app* over HTTP on a free port, with a thread a request; gives the URL of the API."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # seconds until it sees a shutdown
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/api/v2"
