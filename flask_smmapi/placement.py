@@ -171,8 +171,7 @@ class Placement:
 
     def _end(self, order: Order, status: OrderStatus, remains: int) -> Order | None:
         """The one write that says both what became of *order* and what it owes; None if somebody was faster."""
-        undelivered = order.charge - price(order.rate, order.count - remains, order.per)
-        due_back = max(order.due_back, undelivered)
+        due_back = order.charge - price(order.rate, order.count - remains, order.per)
         return self._write(order, status=status, remains=remains, due_back=due_back, ended=now())
 
     def _settle(self, order: Order) -> Order:

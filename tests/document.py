@@ -36,7 +36,7 @@ def examples() -> Iterator[Example]:
     """Every JSON response of the document with the request before it."""
     heading = label = ""
     request: dict[str, str] = {}
-    for part in _PART.finditer(DOCUMENT.read_text()):
+    for part in _PART.finditer(DOCUMENT.read_text("utf-8")):
         heading = part["heading"] or heading
         label = part["label"] or label
         if part["block"] and label == "Request":
@@ -47,6 +47,6 @@ def examples() -> Iterator[Example]:
 
 def rows(heading: str) -> list[list[str]]:
     """The cells of the table under *heading*, without its header."""
-    section = DOCUMENT.read_text().split(f"# {heading}\n", 1)[1].split("\n#", 1)[0]
+    section = DOCUMENT.read_text("utf-8").split(f"# {heading}\n", 1)[1].split("\n#", 1)[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]

@@ -136,7 +136,7 @@ def test_authentication_errors() -> None:
 
 
 def test_the_documents_own_key_has_the_right_format(panel: Panel) -> None:
-    assert "abcd1234.efgh5678-ijkl9012" in DOCUMENT.read_text()
+    assert "abcd1234.efgh5678-ijkl9012" in DOCUMENT.read_text("utf-8")
     assert panel.post("balance", key="abcd1234.efgh5678-ijkl9012").json == {"error": "Invalid API key"}
 
 
@@ -150,7 +150,7 @@ def test_status_codes() -> None:
 
 
 def test_ten_failed_attempts(panel: Panel) -> None:
-    assert "- 10 failed attempts per IP per 15 minutes" in DOCUMENT.read_text()
+    assert "- 10 failed attempts per IP per 15 minutes" in DOCUMENT.read_text("utf-8")
     got = [panel.post("balance", key=WRONG_KEY) for _ in range(11)]
     assert [answer.status for answer in got] == [401] * 10 + [429]
     assert 14 * 60 < int(got[10].headers["Retry-After"]) <= 15 * 60

@@ -191,6 +191,15 @@ def test_an_order_with_a_key_is_charged_once_however_often_it_is_killed() -> Non
         assert read(store, first).status is OrderStatus.AWAITING
 
 
+@pytest.mark.parametrize("failed", ["partial", "partial again"])
+def test_an_order_can_be_ended_anew_before_reconcile_comes(failed: str) -> None:
+    """What is owed from before is paid first: its reference must not be used for another amount."""
+    for store, order in killed_at_every_step(SCENARIOS[failed]):
+        Placement(store, store).close(order, OrderStatus.PARTIAL, 500)
+        assert_exact(store)
+        assert store.balance(ACCOUNT.id) == Decimal("9.5")
+
+
 def test_a_failing_hook_leaves_no_order_behind() -> None:
     """The exception is reported, and `abandon` tried at once: the client may repeat without a key."""
     for step in range(3):
@@ -304,6 +313,19 @@ class TestTwoCallersAtEveryStep:
             reconcile(store)
             assert everything(store) == []
             assert_exact(store, Decimal("0.5"))
+
+    def test_two_adds_with_one_key_and_a_top_up_between(self) -> None:
+        """One is refused while the other can pay: whoever abandons the order undoes the other's debit."""
+
+        def top_up_and_add(store: MemoryStore, parts: Any, _: Any) -> Order:
+            parts.credit(ACCOUNT.id, Decimal(1), "payment-1")
+            return keyed_add(store, parts, _)
+
+        for store, results in interleaved(nothing, keyed_add, top_up_and_add, opening=Decimal("0.5")):
+            reconcile(store)
+            assert_exact(store, Decimal("1.5"))
+            alive = {order.id for order in everything(store)}
+            assert alive == {result.id for result in results if isinstance(result, Order)}
 
     def test_two_adds_and_money_for_one(self) -> None:
         for store, results in interleaved(nothing, plain_add, plain_add, opening=Decimal(1)):

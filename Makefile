@@ -1,0 +1,30 @@
+# make demo   the demo panel on http://127.0.0.1:8000 (HOST, PORT and EXAMPLE_STORE change it)
+# make test   the whole test suite, with branch coverage
+# make lint   ruff and mypy
+# make clean  remove what the others made
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint clean
+
+demo: .venv/demo
+	@$(BIN)/python -m example_app
+
+test: .venv/test
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+
+lint: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# One environment for all; .venv/demo and .venv/test say which extra is installed in it.
+.venv/demo .venv/test: .venv/%: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@

@@ -1,0 +1,120 @@
+"""What README.md shows is run here, block by block, in the order that a reader meets it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_smmapi.extension import DEFAULTS
+
+from .panel import LINK, at_once
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+INSTALL, FILL, HOOKS = re.findall(r"^```python\n(.+?)^```$", README, re.MULTILINE | re.DOTALL)
+
+Post = Callable[..., Any]
+
+
+def client_of(app: Flask, key: str) -> Post:
+    return lambda **params: app.test_client().post("/api/v2", data={"key": key, **params}).get_json()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Callable[[], sqlite3.Connection]:
+    """Opens the database that the README speaks of: one user with 100.00, one service."""
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(tmp_path / "panel.db", isolation_level=None, timeout=30)
+
+    with closing(connect()) as db:
+        db.executescript("""
+            CREATE TABLE users (id INTEGER PRIMARY KEY, api_key TEXT UNIQUE, active BOOLEAN);
+            CREATE TABLE services (id INTEGER, name, type, category, rate TEXT, min INTEGER, max INTEGER);
+            CREATE TABLE movements (account INTEGER, reference TEXT, units INTEGER, voided BOOLEAN,
+                                    PRIMARY KEY (account, reference));
+            INSERT INTO users VALUES (7, 'abcd1234.efgh5678-ijkl9012', 1), (8, 'abcd1234.efgh5678-inactive', 0);
+            INSERT INTO services VALUES (123, 'YouTube Likes', 'Default', 'YouTube', '1.00', 10, 100000);
+            INSERT INTO movements VALUES (7, 'payment-1', 10000000000, 0);
+        """)
+    return connect
+
+
+def run(*blocks: str, **names: Any) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "readme", **names}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), namespace)
+    return namespace
+
+
+def test_five_lines_install_it() -> None:
+    assert len(INSTALL.splitlines()) == 5
+    app = run(INSTALL)["app"]
+    assert client_of(app, "none")(action="balance") == {"error": "Invalid API key format"}
+
+
+def test_a_service_an_account_and_money_open_it() -> None:
+    names = run(INSTALL, FILL)
+    post = client_of(names["app"], names["key"])
+    assert post(action="add", service="123", link=LINK, quantity="1000").keys() == {"order"}
+    assert post(action="balance") == {"balance": "99.00000000", "currency": "USD"}
+
+
+def test_the_hooks_work(database: Any) -> None:
+    app = run(INSTALL, FILL, HOOKS, connect=database)["app"]
+    post = client_of(app, "abcd1234.efgh5678-ijkl9012")
+    assert [row["service"] for row in post(action="services")] == [123]
+    order = post(action="add", service="123", link=LINK, quantity="1000")["order"]
+    assert post(action="balance")["balance"] == "99.00000000"
+    assert post(action="status", order=order)[order]["charge"] == "1.00000000"
+    assert post(action="add", service="123", link=LINK, quantity="99001") == {"error": "Not enough funds on balance"}
+    assert post(action="balance")["balance"] == "99.00000000"
+    assert client_of(app, "abcd1234.efgh5678-inactive")(action="balance") == {"error": "Invalid API key"}
+
+
+def test_the_wallet_keeps_its_duties(database: Any) -> None:
+    wallet = run(INSTALL, FILL, HOOKS, connect=database)["Wallet"]()
+    assert sum(at_once(8, lambda n: wallet.debit(7, Decimal(30), f"order-{n}"))) == 3
+    assert wallet.balance(7) == 10
+    assert at_once(8, lambda n: wallet.debit(7, Decimal(10), "the last")) == [True] * 8
+    assert wallet.balance(7) == 0
+    wallet.void(7, "the last")
+    assert wallet.debit(7, Decimal(10), "the last") is False
+    wallet.void(7, "never debited")
+    assert wallet.debit(7, Decimal(1), "never debited") is False
+    at_once(8, lambda n: wallet.credit(7, Decimal("0.00000001"), "back"))
+    assert wallet.balance(7) == Decimal("10.00000001")
+    with pytest.raises(ValueError, match="another amount"):
+        wallet.credit(7, Decimal(2), "back")
+
+
+def test_every_config_key_is_listed_with_its_default() -> None:
+    listed = dict(re.findall(r"^\| `(SMMAPI_\w+)` \| `(.+?)` \|", README, re.MULTILINE))
+    assert listed.pop("SMMAPI_KEY_PATTERN") == "XXXXXXXX.XXXXXXXX-XXXXXXXX"
+    assert re.fullmatch(DEFAULTS["SMMAPI_KEY_PATTERN"], "XXXXXXXX.XXXXXXXX-XXXXXXXX")
+    assert {name: ast.literal_eval(value) for name, value in listed.items()} == {
+        name: value for name, value in DEFAULTS.items() if name != "SMMAPI_KEY_PATTERN"
+    }
+
+
+def test_make_knows_the_commands() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    commands = set(re.findall(r"^make (\w+)", README + (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE))
+    assert commands == {"demo", "test", "lint"}
+    assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/protocol.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)", path.read_text("utf-8"))
+    assert [target for target in targets if not (path.parent / target).exists()] == []
