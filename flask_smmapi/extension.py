@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, current_app, has_app_context
 from flask_limiter import Limiter
+from limits import RateLimitItem, parse_many
 from limits.strategies import MovingWindowRateLimiter
 
 from . import actions, keys
@@ -202,14 +203,11 @@ class SmmApi:
 
     def _build_throttle(self, app: Flask) -> Throttle:
         def connect() -> MovingWindowRateLimiter:
-            limiter = self._limiter or find_limiter(app)
+            limiter = find_limiter(app, self._limiter)
             return host_limiter(limiter) if limiter else own_limiter(app.config)
 
-        limits = [app.config["SMMAPI_FAILED_ATTEMPTS"], app.config["SMMAPI_FAILED_ATTEMPTS_PER_IP"]]
-        try:
-            return Throttle(connect, *limits)
-        except ValueError as wrong:
-            raise RuntimeError(f"SMMAPI_FAILED_ATTEMPTS or …_PER_IP: {wrong}. Write '10 per 15 minutes'.") from None
+        names = ("SMMAPI_FAILED_ATTEMPTS", "SMMAPI_FAILED_ATTEMPTS_PER_IP")
+        return Throttle(connect, *(_limits(name, app.config[name]) for name in names))
 
     def _step_aside(self, app: Flask, blueprint: Blueprint) -> None:
         """Keep the host's default limits and CSRF protection off our view: they answer HTML, and know no API keys.
@@ -234,6 +232,13 @@ def _only(answers: actions.Answers[T]) -> T:
     if isinstance(record, SmmError):
         raise record
     return record
+
+
+def _limits(name: str, notation: Any) -> list[RateLimitItem]:
+    try:
+        return parse_many(notation)
+    except (TypeError, ValueError) as wrong:
+        raise RuntimeError(f"{name} is {notation!r}: {wrong}. Write for instance '10 per 15 minutes'.") from None
 
 
 def _one_of(table: Mapping[str, Any], name: str, value: Any) -> Any:

@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
-from .money import ZERO, is_chargeable, to_units
+from .money import ZERO, is_chargeable, subtract, to_units
 from .service_types import SERVICE_TYPES
 from .statuses import OrderStatus, RefillStatus
 
@@ -130,7 +130,7 @@ class Order:
     @property
     def cost(self) -> Decimal:
         """What the order costs now: the charge, less what is paid back."""
-        return self.charge - self.due_back
+        return subtract(self.charge, self.due_back)
 
 
 @dataclass(frozen=True, slots=True)

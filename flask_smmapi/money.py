@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-SCALE = 10**8
+PLACES = 8
+
+SCALE = 10**PLACES
 """Units in one whole unit of currency."""
 
 MAX_UNITS = 2**63 - 1
@@ -29,6 +31,8 @@ def to_units(amount: Decimal) -> int:
         raise TypeError(f"An amount of money must be a Decimal, not {type(amount).__name__} {amount!r}.")
     if not amount.is_finite() or amount.adjusted() > _LARGEST_EXPONENT:
         raise ValueError(f"{amount} is not an amount of money.")
+    if amount and amount.adjusted() < -PLACES:
+        raise ValueError(f"{amount} has more than eight decimal places.")
     numerator, denominator = amount.as_integer_ratio()
     units, rest = divmod(numerator * SCALE, denominator)
     if rest:
@@ -62,6 +66,11 @@ def price(rate: Decimal, count: int, per: int) -> Decimal:
     was delivered) never exceeds what was not delivered.
     """
     return from_units(-(-to_units(rate) * count // per))
+
+
+def subtract(amount: Decimal, other: Decimal) -> Decimal:
+    """*amount* less *other*, exactly, whatever precision the host has set for ``Decimal``."""
+    return from_units(to_units(amount) - to_units(other))
 
 
 def is_chargeable(amount: Decimal) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from .errors import IdempotencyKeyReused, NotCancelable, NotEnoughFunds, ServiceUnavailable
 from .hooks import Order, OrderStore, Wallet
-from .money import is_chargeable, price, to_units
+from .money import is_chargeable, price, subtract, to_units
 from .statuses import CANCELABLE, ENDS, HIDDEN, OrderStatus, is_allowed
 
 log = logging.getLogger("flask_smmapi")
@@ -171,7 +171,7 @@ class Placement:
 
     def _end(self, order: Order, status: OrderStatus, remains: int) -> Order | None:
         """The one write that says both what became of *order* and what it owes; None if somebody was faster."""
-        due_back = order.charge - price(order.rate, order.count - remains, order.per)
+        due_back = subtract(order.charge, price(order.rate, order.count - remains, order.per))
         return self._write(order, status=status, remains=remains, due_back=due_back, ended=now())
 
     def _settle(self, order: Order) -> Order:
@@ -180,7 +180,7 @@ class Placement:
             if order.paid_back == order.due_back:
                 return order
             reference = f"{order.id}:back:{to_units(order.paid_back)}"
-            self._wallet.credit(order.account, order.due_back - order.paid_back, reference)
+            self._wallet.credit(order.account, subtract(order.due_back, order.paid_back), reference)
             order = self._write(order, paid_back=order.due_back) or self._reread(order)
         raise ServiceUnavailable
 

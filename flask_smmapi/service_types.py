@@ -19,7 +19,7 @@ MAX_LINK = 2_048
 
 _DIGITS = re.compile(r"[0-9]{1,12}")  # ASCII alone: \d and int() know the digits of every alphabet
 _DATE = re.compile(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tabs and line ends
 _URL = re.compile(r"https?://[^/?#\s]\S*", re.IGNORECASE)
 # A colon only before a port, and a port only behind a dot: "javascript:..." is no host name.
 _BARE = re.compile(r"[^\s:/?#]+(?<!\.)(?:[/?#]\S*)?|[^\s:/?#]+\.[^\s:/?#]+:[0-9]{1,5}(?:[/?#]\S*)?")
@@ -27,7 +27,7 @@ _BARE = re.compile(r"[^\s:/?#]+(?<!\.)(?:[/?#]\S*)?|[^\s:/?#]+\.[^\s:/?#]+:[0-9]
 
 def is_link(link: str) -> bool:
     """Whether *link* is an absolute http(s) URL or a bare profile or host name, of at most 2,048 characters."""
-    if len(link) > MAX_LINK or not link.isprintable() or " " in link:
+    if len(link) > MAX_LINK or _CONTROL.search(link):
         return False
     return bool(_URL.fullmatch(link) or _BARE.fullmatch(link))
 
@@ -50,10 +50,10 @@ class Count(Whole):
 
 
 class Text(fields.Field[str]):
-    """Text that is not blank and has no control characters."""
+    """Text that is not blank, of at most 5,000 lines and without control characters."""
 
     def _deserialize(self, value: str, attr: str | None, data: Any, **kwargs: Any) -> str:
-        if not value.strip() or _CONTROL.search(value):
+        if not 1 <= len(split_lines(value)) <= MAX_LINES or _CONTROL.search(value):
             raise ValidationError("Not a text.")
         return value.strip()
 

@@ -14,18 +14,20 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from flask import Flask
 from flask_limiter import Limiter
-from limits import parse_many
+from limits import RateLimitItem
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from .errors import TooManyFailedAttempts
 
 log = logging.getLogger("flask_smmapi")
+
+Limits: TypeAlias = Sequence[RateLimitItem]
 
 RETRY_STORAGE_AFTER = 5.0
 """Seconds of counting in memory before a storage that failed is tried again."""
@@ -48,15 +50,14 @@ class Throttle:
     """The failed attempts of one app.
 
     :param connect: gives the limiter to count with, at the first request; it may depend on what the host set up since.
-    :param per_caller: limits for an (address, User-Agent), in Flask-Limiter's notation.
+    :param per_caller: limits for an (address, User-Agent).
     :param per_address: limits for an address.
-    :raises ValueError: if a limit is not in that notation.
     """
 
-    def __init__(self, connect: Callable[[], MovingWindowRateLimiter], per_caller: str, per_address: str) -> None:
+    def __init__(self, connect: Callable[[], MovingWindowRateLimiter], per_caller: Limits, per_address: Limits) -> None:
         self._connect = connect
-        self._per_caller = parse_many(per_caller)
-        self._per_address = parse_many(per_address)
+        self._per_caller = per_caller
+        self._per_address = per_address
         self._lock = threading.Lock()
         self._limiter: MovingWindowRateLimiter | None = None
         self._memory: MovingWindowRateLimiter | None = None
@@ -146,15 +147,16 @@ def host_limiter(limiter: Limiter) -> MovingWindowRateLimiter:
     return _moving_window(limiter.storage)
 
 
-def find_limiter(app: Flask) -> Limiter | None:
-    """The host's own ``Limiter``, if it has one that counts.
+def find_limiter(app: Flask, given: Limiter | None) -> Limiter | None:
+    """The host's ``Limiter`` whose storage counts: the one *given*, else the app's own; None if it is switched off.
 
-    :raises RuntimeError: if it has several; none of them is the obvious one.
+    :raises RuntimeError: if the app has several; none of them is the obvious one.
     """
-    limiters = [limiter for limiter in app.extensions.get("limiter", ()) if limiter.enabled]
-    if len(limiters) > 1:
+    candidates = app.extensions.get("limiter", ()) if given is None else (given,)
+    enabled = [limiter for limiter in candidates if limiter.enabled]
+    if len(enabled) > 1:
         raise RuntimeError("The app has several Limiters; say whose storage counts failed attempts: SmmApi(limiter=…).")
-    return limiters[0] if limiters else None
+    return enabled[0] if enabled else None
 
 
 def _moving_window(storage: Any) -> MovingWindowRateLimiter:

@@ -38,6 +38,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE"
 """Every method that the view answers itself: a blueprint's error handlers never see the 405 of its own URL."""
 
 _MAX_FORM_FIELDS = 1_000
+_MAX_JSON_DIGITS = 20
 
 
 def api() -> Response:
@@ -140,12 +141,17 @@ def _read_body() -> dict[str, Any]:
 
 def _read_json(data: bytes) -> dict[str, Any]:
     # Fractions stay as they were written: none is ever wanted, and no float may come near an amount.
-    body = json.loads(data.decode(), parse_float=str, parse_constant=_refuse_constant)
+    body = json.loads(data.decode(), parse_float=str, parse_int=_read_int, parse_constant=_refuse_constant)
     if not isinstance(body, dict):
         raise IncorrectRequest
     if not isinstance(body.get("key"), str):
         body["key"] = None  # a key that is no string is no key
     return body
+
+
+def _read_int(digits: str) -> int | str:
+    """The number; as it was written if it has more digits than any that we take, since Python refuses thousands."""
+    return int(digits) if len(digits) <= _MAX_JSON_DIGITS else digits
 
 
 def _read_multipart() -> dict[str, Any]:
