@@ -10,15 +10,16 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, current_app, has_app_context
 from flask_limiter import Limiter
-from limits import RateLimitItem, parse_many
+from limits import parse_many
 from limits.strategies import MovingWindowRateLimiter
 
-from . import actions, keys
+from . import actions, config
 from .actions import Context
 from .catalog import ServiceList
 from .dialects import DIALECTS
-from .errors import SmmError
+from .errors import IncorrectOrderId, SmmError
 from .hooks import Account, Catalog, KeyLookup, LinkCheck, Order, OrderStore, Refill, Wallet
+from .ids import parse_id
 from .params import clean
 from .placement import Reconciled
 from .service_types import build_schemas, is_link
@@ -27,19 +28,6 @@ from .throttle import Throttle, find_limiter, host_limiter, own_limiter
 from .views import api, make_blueprint
 
 T = TypeVar("T")
-
-DEFAULTS: dict[str, Any] = {
-    "SMMAPI_URL_PREFIX": "",
-    "SMMAPI_DIALECT": "standard",
-    "SMMAPI_CURRENCY": "USD",
-    "SMMAPI_KEY_PATTERN": keys.PATTERN,
-    "SMMAPI_MAX_CONTENT_LENGTH": 1024 * 1024,
-    "SMMAPI_MAX_IDS": 100,
-    "SMMAPI_REFILL_INTERVAL": 24 * 60 * 60,
-    "SMMAPI_FAILED_ATTEMPTS": "10 per 15 minutes",
-    "SMMAPI_FAILED_ATTEMPTS_PER_IP": "100 per 15 minutes",
-}
-"""Every config key and its default; README.md says what each does."""
 
 VERBS: dict[str, tuple[str, ...]] = {
     "key_lookup": (),
@@ -90,7 +78,7 @@ class SmmApi:
         self._given = {"key_lookup": key_lookup, "wallet": wallet, "catalog": catalog, "orders": orders}
         self._limiter = limiter
         self._check_link = check_link
-        self._app: Flask | None = None
+        self._apps: list[Flask] = []
         if app is not None:
             self.init_app(app)
 
@@ -101,10 +89,9 @@ class SmmApi:
         """
         if "smmapi" in app.extensions:
             raise RuntimeError("SmmApi is registered with this app already; one extension serves one app once.")
-        for name, default in DEFAULTS.items():
-            app.config.setdefault(name, default)
+        config.complete(app.config)
         app.extensions["smmapi"] = self._build_state(app)
-        self._app = app
+        self._apps.append(app)
         blueprint = make_blueprint()
         self._step_aside(app, blueprint)
         app.register_blueprint(blueprint, url_prefix=app.config["SMMAPI_URL_PREFIX"] or None)
@@ -123,21 +110,21 @@ class SmmApi:
 
         :raises SmmError: if there is none, or it cannot be canceled any more.
         """
-        return _only(actions.cancel(self._context, account, {"order": str(order)}))
+        return _only(actions.cancel(self._context, account, {"order": _id(order)}))
 
     def refill(self, account: Account, order: str | int) -> Refill:
         """Ask for a refill of the order with that id or number.
 
         :raises SmmError: if there is none, or it cannot be refilled now.
         """
-        return _only(actions.refill(self._context, account, {"order": str(order)}).answers)
+        return _only(actions.refill(self._context, account, {"order": _id(order)}).answers)
 
     def status(self, account: Account, order: str | int) -> Order:
         """The order with that id or number.
 
         :raises IncorrectOrderId: if the account has none.
         """
-        return _only(actions.status(self._context, account, {"order": str(order)}))
+        return _only(actions.status(self._context, account, {"order": _id(order)}))
 
     def services(self, account: Account) -> ServiceList:
         """The price list of *account*."""
@@ -153,30 +140,38 @@ class SmmApi:
 
     @property
     def _context(self) -> Context:
-        if not has_app_context() and self._app is not None:
-            return state_of(self._app).context
-        return state_of(current_app).context
+        return state_of(self._current_app()).context
+
+    def _current_app(self) -> Flask:
+        """The app that is meant, so that nothing ever moves the money of another one."""
+        if len(self._apps) == 1:
+            return self._apps[0]
+        if has_app_context() and current_app in self._apps:
+            return current_app
+        if not self._apps:
+            raise RuntimeError("SmmApi is not registered with an app; call SmmApi(app) or init_app(app) first.")
+        raise RuntimeError("SmmApi serves several apps; say which one is meant: with app.app_context(): …")
 
     def _build_state(self, app: Flask) -> State:
-        config = app.config
+        settings = app.config
         parts = self._cast_parts()
         context = Context(
             catalog=parts["catalog"],
             wallet=parts["wallet"],
             orders=parts["orders"],
-            currency=config["SMMAPI_CURRENCY"],
-            max_ids=config["SMMAPI_MAX_IDS"],
-            refill_interval=timedelta(seconds=config["SMMAPI_REFILL_INTERVAL"]),
+            currency=settings["SMMAPI_CURRENCY"],
+            max_ids=settings["SMMAPI_MAX_IDS"],
+            refill_interval=timedelta(seconds=settings["SMMAPI_REFILL_INTERVAL"]),
             schemas=build_schemas(self._check_link),
         )
-        pattern = config["SMMAPI_KEY_PATTERN"]
+        pattern = settings["SMMAPI_KEY_PATTERN"]
         return State(
             context=context,
             key_lookup=parts["key_lookup"],
             throttle=self._build_throttle(app),
-            dialect=_one_of(DIALECTS, "SMMAPI_DIALECT", config["SMMAPI_DIALECT"]),
+            dialect=DIALECTS[settings["SMMAPI_DIALECT"]],
             key_pattern=None if pattern is None else re.compile(pattern),
-            max_content_length=config["SMMAPI_MAX_CONTENT_LENGTH"],
+            max_content_length=settings["SMMAPI_MAX_CONTENT_LENGTH"],
         )
 
     def _cast_parts(self) -> dict[str, Any]:
@@ -191,6 +186,8 @@ class SmmApi:
         player = self._given[part]
         if player is None:
             player = self.store if verbs else getattr(self.store, part, None)
+        if isinstance(player, type):
+            raise RuntimeError(f"{player.__name__} is a class and cannot be the {part}; give an object of it.")
         missing = [verb for verb in verbs if not callable(getattr(player, verb, None))]
         if missing:
             raise RuntimeError(
@@ -207,7 +204,7 @@ class SmmApi:
             return host_limiter(limiter) if limiter else own_limiter(app.config)
 
         names = ("SMMAPI_FAILED_ATTEMPTS", "SMMAPI_FAILED_ATTEMPTS_PER_IP")
-        return Throttle(connect, *(_limits(name, app.config[name]) for name in names))
+        return Throttle(connect, *(parse_many(app.config[name]) for name in names))
 
     def _step_aside(self, app: Flask, blueprint: Blueprint) -> None:
         """Keep the host's default limits and CSRF protection off our view: they answer HTML, and know no API keys.
@@ -234,14 +231,8 @@ def _only(answers: actions.Answers[T]) -> T:
     return record
 
 
-def _limits(name: str, notation: Any) -> list[RateLimitItem]:
-    try:
-        return parse_many(notation)
-    except (TypeError, ValueError) as wrong:
-        raise RuntimeError(f"{name} is {notation!r}: {wrong}. Write for instance '10 per 15 minutes'.") from None
-
-
-def _one_of(table: Mapping[str, Any], name: str, value: Any) -> Any:
-    if value not in table:
-        raise RuntimeError(f"{name} is {value!r}; it must be one of: {', '.join(table)}.")
-    return table[value]
+def _id(order: str | int) -> str:
+    """*order* as a client writes it; what could not be an id, such as a list of them, names no order."""
+    if parse_id(str(order)) is None:
+        raise IncorrectOrderId
+    return str(order)

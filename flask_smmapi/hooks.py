@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import Protocol, TypeAlias
 
 from .money import ZERO, is_chargeable, subtract, to_units
@@ -35,11 +36,24 @@ class Account:
     :param id: the host's own id, an integer or a string.
     :param currency: ISO code of the balance; None for the app's ``SMMAPI_CURRENCY``.
     :param allowed_ips: addresses or networks (``192.0.2.7``, ``2001:db8::/32``) that may use the key; empty for any.
+    :raises ValueError: if one of these is neither.
     """
 
     id: AccountId
     currency: str | None = None
     allowed_ips: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        try:
+            if isinstance(self.allowed_ips, str):
+                raise ValueError("a text")
+            for entry in self.allowed_ips:
+                ip_network(entry, strict=False)
+        except ValueError as wrong:
+            raise ValueError(
+                f"Account {self.id!r} has the allowed_ips {self.allowed_ips!r} ({wrong}); give a tuple of addresses "
+                "and networks, such as ('192.0.2.7', '2001:db8::/32')."
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

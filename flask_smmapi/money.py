@@ -10,7 +10,7 @@ from decimal import Decimal
 
 PLACES = 8
 
-SCALE = 10**PLACES
+SCALE: int = 10**PLACES
 """Units in one whole unit of currency."""
 
 MAX_UNITS = 2**63 - 1

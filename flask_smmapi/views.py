@@ -105,6 +105,7 @@ def _is_allowed(address: str | None, allowed: tuple[str, ...]) -> bool:
         ip = ipaddress.ip_address(address or "")
     except ValueError:
         return False
+    ip = getattr(ip, "ipv4_mapped", None) or ip  # how a server that listens on [::] sees an IPv4 caller
     return any(ip in ipaddress.ip_network(entry, strict=False) for entry in allowed)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_smmapi.extension import DEFAULTS
+from flask_smmapi.config import SETTINGS
 
 from .panel import LINK, at_once
 
@@ -100,9 +100,9 @@ def test_the_wallet_keeps_its_duties(database: Any) -> None:
 def test_every_config_key_is_listed_with_its_default() -> None:
     listed = dict(re.findall(r"^\| `(SMMAPI_\w+)` \| `(.+?)` \|", README, re.MULTILINE))
     assert listed.pop("SMMAPI_KEY_PATTERN") == "XXXXXXXX.XXXXXXXX-XXXXXXXX"
-    assert re.fullmatch(DEFAULTS["SMMAPI_KEY_PATTERN"], "XXXXXXXX.XXXXXXXX-XXXXXXXX")
+    assert re.fullmatch(SETTINGS["SMMAPI_KEY_PATTERN"].default, "XXXXXXXX.XXXXXXXX-XXXXXXXX")
     assert {name: ast.literal_eval(value) for name, value in listed.items()} == {
-        name: value for name, value in DEFAULTS.items() if name != "SMMAPI_KEY_PATTERN"
+        name: setting.default for name, setting in SETTINGS.items() if name != "SMMAPI_KEY_PATTERN"
     }
 
 

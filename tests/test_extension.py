@@ -1,0 +1,580 @@
+"""SmmApi: who plays which part, what it reads and refuses at start-up, and what the host does with it in Python."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_smmapi import Account, Order, OrderStatus, OrderStore, Refill, SmmApi, SmmError, Wallet, errors
+from flask_smmapi.hooks import AccountId
+from flask_smmapi.state import current_state, state_of
+from flask_smmapi.stores.memory import MemoryStore
+
+from .panel import BARE, DEFAULT, DRIPFEED, LINK, SERVICES, WRONG_KEY, Panel, service
+
+ME = Account(id=1)
+ORDER: dict[str, Any] = {"service": DEFAULT, "link": LINK, "quantity": 1000}
+"""It costs 1.00."""
+
+COMMENTS = 3
+"""The service of type Custom Comments."""
+
+
+def post(app: Flask, key: str, action: str, url: str = "/api/v2", **params: Any) -> Any:
+    """The JSON that *app* answers; None if it is no JSON."""
+    return app.test_client().post(url, data={"key": key, "action": action, **params}).get_json(silent=True)
+
+
+def rich_store() -> tuple[MemoryStore, str]:
+    """A store in which ME has 100.00, and a key of it."""
+    store = MemoryStore(SERVICES)
+    return store, store.add_account(ME, balance=Decimal(100))
+
+
+# One app and several
+
+
+def by_constructor(app: Flask, **given: Any) -> SmmApi:
+    return SmmApi(app, **given)
+
+
+def by_init_app(app: Flask, **given: Any) -> SmmApi:
+    smmapi = SmmApi(**given)
+    smmapi.init_app(app)
+    return smmapi
+
+
+@pytest.mark.parametrize("register", [by_constructor, by_init_app])
+def test_it_serves_an_app_and_its_python_needs_no_context(register: Callable[..., SmmApi]) -> None:
+    app, (store, key) = Flask("panel"), rich_store()
+    smmapi = register(app, store=store)
+    order = post(app, key, "add", **ORDER)["order"]
+    assert smmapi.status(ME, order).id == order
+    assert smmapi.store is store
+
+
+@pytest.mark.parametrize("register", [by_constructor, by_init_app])
+def test_without_a_store_it_has_one_in_memory(register: Callable[..., SmmApi]) -> None:
+    app = Flask("panel")
+    store = register(app).store
+    key = store.add_account(ME, balance=Decimal(5))
+    assert post(app, key, "balance") == {"balance": "5.00000000", "currency": "USD"}
+
+
+def test_the_apps_of_a_factory_have_one_store_and_each_its_own_config() -> None:
+    store, key = rich_store()
+    smmapi = SmmApi(store=store)
+
+    def create_app(currency: str) -> Flask:
+        app = Flask("panel")
+        app.config["SMMAPI_CURRENCY"] = currency
+        smmapi.init_app(app)
+        return app
+
+    apps = {currency: create_app(currency) for currency in ("EUR", "GBP")}
+    for currency, app in apps.items():
+        assert post(app, key, "balance") == {"balance": "100.00000000", "currency": currency}
+    for currency, app in apps.items():
+        with app.app_context():
+            assert smmapi.place(ME, ORDER).currency == currency
+    assert store.balance(ME.id) == 98
+
+
+def test_of_several_apps_none_is_guessed_outside_a_context() -> None:
+    """Each has a config of its own, and an order keeps its currency."""
+    store, _ = rich_store()
+    smmapi = SmmApi(Flask("one"), store=store)
+    smmapi.init_app(Flask("other"))
+    with pytest.raises(RuntimeError, match="app_context"):
+        smmapi.place(ME, ORDER)
+    assert store.balance(ME.id) == 100
+
+
+def test_two_extensions_in_two_apps_have_nothing_in_common() -> None:
+    one, other = Panel(balance="100"), Panel(balance="7")
+    assert one.post("add", **ORDER).status == 200
+    assert [one.balance, other.balance] == [99, 7]
+    assert other.post("balance", key=one.key).status == 401
+    assert other.smmapi.balance(other.account) == 7
+
+
+def test_an_extension_never_moves_the_money_of_another_whatever_app_is_at_work() -> None:
+    one, other = Panel(), Panel()
+    with other.app.app_context(), suppress(RuntimeError):
+        one.place()
+    assert other.balance == 100
+
+
+@pytest.mark.parametrize("register", [lambda panel: panel.smmapi.init_app(panel.app), lambda panel: SmmApi(panel.app)])
+def test_a_second_registration_is_refused_and_the_first_goes_on(
+    panel: Panel, register: Callable[[Panel], object]
+) -> None:
+    with pytest.raises(RuntimeError, match="registered with this app already"):
+        register(panel)
+    assert panel.post("balance").json["balance"] == "100.00000000"
+    assert panel.smmapi.balance(panel.account) == 100
+
+
+def test_python_without_an_app_is_an_error_that_says_what_to_call() -> None:
+    with pytest.raises(RuntimeError, match=r"SmmApi is not registered .* init_app\(app\)"):
+        SmmApi().reconcile()
+    with Flask("stranger").app_context(), pytest.raises(RuntimeError, match=r"SmmApi\(app\) or init_app\(app\)"):
+        SmmApi().reconcile()
+
+
+def test_the_state_of_an_app_is_frozen_and_the_current_one_is_that_of_the_app_at_work(panel: Panel) -> None:
+    with panel.app.app_context():
+        assert current_state() is state_of(panel.app)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        state_of(panel.app).dialect = None  # type: ignore[assignment,misc]
+    with pytest.raises(RuntimeError, match="not registered with this app"):
+        state_of(Flask("stranger"))
+
+
+# The host's app stays as it is
+
+
+def host_app() -> Flask:
+    """An app with one of everything."""
+    app = Flask("host")
+    app.config.update(SECRET_KEY="secret", MAX_CONTENT_LENGTH=10_000, JSON_SORT_KEYS=True)
+    app.add_url_rule("/page", "page", lambda: "page")
+    for status in (404, 405, 500):
+        app.register_error_handler(status, lambda failure: (f"the host's {failure.code}", failure.code))
+    app.before_request(lambda: None)
+    app.after_request(lambda response: response)
+    app.teardown_appcontext(lambda _: None)
+    app.context_processor(dict)
+    app.cli.command("audit")(lambda: None)
+    return app
+
+
+def traits(app: Flask) -> dict[str, Any]:
+    """Whatever an extension could change in an app, less what is named after ours."""
+    url_map, hooks = app.url_map, ("before_request_funcs", "after_request_funcs", "teardown_request_funcs")
+    tables = ("error_handler_spec", "template_context_processors", "url_value_preprocessors", "url_default_functions")
+    plain = ("json", "session_interface", "request_class", "response_class", "wsgi_app", "jinja_options", "logger")
+    lists = ("teardown_appcontext_funcs", "shell_context_processors", "url_build_error_handlers")
+    return {
+        "config": {name: value for name, value in app.config.items() if not name.startswith("SMMAPI_")},
+        "rules": [repr(rule) for rule in url_map.iter_rules() if not rule.endpoint.startswith("smmapi.")],
+        "views": {name: view for name, view in app.view_functions.items() if not name.startswith("smmapi.")},
+        "commands": {name: command for name, command in app.cli.commands.items() if name != "smmapi"},
+        "extensions": {name: value for name, value in app.extensions.items() if name != "smmapi"},
+        "blueprints": {name: value for name, value in app.blueprints.items() if name != "smmapi"},
+        "url_map": (url_map.strict_slashes, url_map.redirect_defaults, url_map.merge_slashes, dict(url_map.converters)),
+        "jinja": (dict(app.jinja_env.filters), dict(app.jinja_env.globals), dict(app.jinja_env.tests)),
+        **{name: deepcopy(getattr(app, name).get(None)) for name in (*hooks, *tables)},
+        **{name: list(getattr(app, name)) for name in lists},
+        **{name: getattr(app, name) for name in plain},
+    }
+
+
+def test_nothing_of_the_host_is_changed() -> None:
+    app = host_app()
+    before = traits(app)
+    panel = Panel(app=app)
+    panel.post("balance")
+    assert traits(app) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "text"),
+    [
+        ("GET", "/page", "page"),
+        ("POST", "/page", "the host's 405"),
+        ("GET", "/nowhere", "the host's 404"),
+        ("POST", "/api/v2/nowhere", "the host's 404"),
+        ("POST", "/api", "the host's 404"),
+    ],
+)
+def test_the_hosts_pages_answer_as_before_and_ours_not_with_the_hosts_errors(method: str, url: str, text: str) -> None:
+    panel = Panel(app=host_app())
+    assert panel.app.test_client().open(url, method=method).text == text
+    assert panel.send(method="GET").json == {"error": "Method not allowed"}
+
+
+# The config
+
+
+def test_defaults_can_be_read_in_the_config_and_what_the_host_has_set_stays() -> None:
+    panel = Panel(config={"SMMAPI_CURRENCY": "EUR", "SMMAPI_REFILL_INTERVAL": 0})
+    expected = {
+        "SMMAPI_URL_PREFIX": "",
+        "SMMAPI_DIALECT": "standard",
+        "SMMAPI_CURRENCY": "EUR",
+        "SMMAPI_KEY_PATTERN": r"[A-Za-z0-9]{8}\.[A-Za-z0-9]{8}-[A-Za-z0-9]{8}",
+        "SMMAPI_MAX_CONTENT_LENGTH": 1_048_576,
+        "SMMAPI_MAX_IDS": 100,
+        "SMMAPI_REFILL_INTERVAL": 0,
+        "SMMAPI_FAILED_ATTEMPTS": "10 per 15 minutes",
+        "SMMAPI_FAILED_ATTEMPTS_PER_IP": "100 per 15 minutes",
+    }
+    assert {name: panel.app.config[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/shop", "/shop/de/"])
+def test_the_prefix_comes_before_both_forms_of_the_url(prefix: str) -> None:
+    panel = Panel(config={"SMMAPI_URL_PREFIX": prefix})
+    for url in ("/api/v2", "/api/v2/"):
+        answer = post(panel.app, panel.key, "balance", url=f"{prefix.rstrip('/')}{url}")
+        assert answer == {"balance": "100.00000000", "currency": "USD"}
+    assert post(panel.app, panel.key, "balance", url="/elsewhere/api/v2") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SMMAPI_DIALECT", "Standard"),
+        ("SMMAPI_DIALECT", None),
+        ("SMMAPI_KEY_PATTERN", "("),
+        ("SMMAPI_KEY_PATTERN", 8),
+        ("SMMAPI_MAX_IDS", "x"),
+        ("SMMAPI_MAX_IDS", "100"),
+        ("SMMAPI_MAX_IDS", 0),
+        ("SMMAPI_MAX_IDS", None),
+        ("SMMAPI_REFILL_INTERVAL", -1),
+        ("SMMAPI_REFILL_INTERVAL", "86400"),
+        ("SMMAPI_REFILL_INTERVAL", None),
+        ("SMMAPI_MAX_CONTENT_LENGTH", "1 MiB"),
+        ("SMMAPI_MAX_CONTENT_LENGTH", 0),
+        ("SMMAPI_MAX_CONTENT_LENGTH", None),
+        ("SMMAPI_URL_PREFIX", "shop"),
+        ("SMMAPI_URL_PREFIX", 5),
+        ("SMMAPI_CURRENCY", ""),
+        ("SMMAPI_CURRENCY", None),
+        ("SMMAPI_FAILED_ATTEMPTS", "ten"),
+        ("SMMAPI_FAILED_ATTEMPTS_PER_IP", 10),
+    ],
+)
+def test_a_wrong_value_stops_the_start_up_names_its_key_and_leaves_nothing_behind(name: str, value: Any) -> None:
+    app = Flask("panel")
+    app.config[name] = value
+    with pytest.raises(RuntimeError, match=rf"\b{name}\b"):
+        SmmApi(app)
+    del app.config[name]
+    SmmApi(app)
+
+
+# Parts: each may be the host's, and the others are the store's
+
+
+def test_a_function_looks_keys_up_and_the_rest_is_the_stores() -> None:
+    panel = Panel(key_lookup={WRONG_KEY: ME}.get)
+    order = panel.post("add", key=WRONG_KEY, **ORDER).json["order"]
+    assert [found.id for found in panel.store.list(ME.id)] == [order]
+    assert panel.balance == 99
+    assert panel.post("balance").status == 401  # the store's own key
+
+
+def test_a_function_is_the_catalog_and_the_rest_is_the_stores() -> None:
+    panel = Panel(catalog=lambda account: [service(5000 + int(account.id), rate=Decimal(3))])
+    assert [row["service"] for row in panel.post("services").json] == [5001]
+    assert panel.post("add", **ORDER).json == {"error": "Incorrect service ID"}
+    order = panel.post("add", **{**ORDER, "service": 5001}).json["order"]
+    assert [found.id for found in panel.store.list(ME.id)] == [order]
+    assert panel.balance == 97
+
+
+class Purse:
+    """A wallet as small as one can be: everybody has 7.00, and his movements by their references."""
+
+    def __init__(self) -> None:
+        self.movements: dict[tuple[AccountId, str], Decimal] = {}
+
+    def balance(self, account: AccountId) -> Decimal:
+        return sum((amount for (owner, _), amount in self.movements.items() if owner == account), Decimal(7))
+
+    def debit(self, account: AccountId, amount: Decimal, reference: str) -> bool:
+        if self.balance(account) >= amount:
+            self.movements.setdefault((account, reference), -amount)
+        return self.movements.get((account, reference)) == -amount
+
+    def credit(self, account: AccountId, amount: Decimal, reference: str) -> None:
+        self.movements.setdefault((account, reference), amount)
+
+    def void(self, account: AccountId, reference: str) -> None:
+        self.movements[account, reference] = Decimal(0)
+
+
+def test_a_small_class_is_the_wallet_and_the_rest_is_the_stores() -> None:
+    purse = Purse()
+    panel = Panel(wallet=purse)
+    order = panel.post("add", **ORDER).json["order"]
+    assert panel.post("balance").json["balance"] == "6.00000000"
+    assert panel.post("add", **{**ORDER, "quantity": 6001}).json == {"error": "Not enough funds on balance"}
+    assert panel.post("cancel", order=order).json == {"cancel": 1}
+    assert list(purse.movements.values()) == [-1, 1]
+    assert [found.id for found in panel.store.list(ME.id)] == [order]
+    assert len(panel.store.movements(ME.id)) == 1  # its opening
+
+
+def verbs_of(protocol: type) -> list[str]:
+    return [name for name in vars(protocol) if not name.startswith("_")]
+
+
+def playing(protocol: type, but: str = "") -> Any:
+    """An object that has the verbs of *protocol*, except *but*, and nothing else."""
+    store = MemoryStore()
+    return SimpleNamespace(**{verb: getattr(store, verb) for verb in verbs_of(protocol) if verb != but})
+
+
+def test_an_object_with_ten_verbs_keeps_the_orders_and_the_rest_is_the_stores() -> None:
+    orders = playing(OrderStore)
+    panel = Panel(orders=orders)
+    placed, canceled = (panel.post("add", **ORDER).json["order"] for _ in range(2))
+    assert panel.post("cancel", order=canceled).json == {"cancel": 1}
+    [stored] = orders.find(ME.id, [placed])
+    ended = stored.created - timedelta(days=2)
+    assert orders.replace(replace(stored, status=OrderStatus.COMPLETED, remains=0, ended=ended))
+    assert panel.post("refill", refill=placed).json == {"refill": 1}
+    assert panel.post("refill_status", refill=placed).json == {"status": "Pending"}
+    assert [found.id for found in orders.list(ME.id)] == [canceled, placed]
+    assert panel.store.list(ME.id) == ()
+    assert panel.balance == 99
+
+
+def test_four_parts_need_no_store() -> None:
+    app, store, purse = Flask("panel"), MemoryStore(), Purse()
+    smmapi = SmmApi(app, key_lookup={WRONG_KEY: ME}.get, catalog=lambda _: SERVICES, wallet=purse, orders=store)
+    assert post(app, WRONG_KEY, "add", **ORDER).keys() == {"order"}
+    assert purse.balance(ME.id) == 6
+    assert smmapi.store is None
+
+
+@pytest.mark.parametrize("id_", [7, "7", "user/ö"])
+def test_an_account_id_goes_back_to_the_hooks_as_it_came(id_: AccountId) -> None:
+    account, purse, orders = Account(id=id_), Purse(), MemoryStore()
+    panel = Panel(key_lookup={WRONG_KEY: account}.get, wallet=purse, orders=orders)
+    order = panel.post("add", key=WRONG_KEY, **ORDER).json["order"]
+    assert list(purse.movements) == [(id_, order)]
+    assert [found.account for found in orders.list(id_)] == [id_]
+    assert panel.smmapi.status(account, order).id == order
+
+
+def test_an_integer_and_the_text_of_its_digits_are_two_accounts(panel: Panel) -> None:
+    key = panel.store.add_account(Account(id=str(ME.id)), balance=Decimal(5))
+    order = panel.place()
+    assert panel.post("status", key=key, order=order.id).json == {order.id: {"error": "Incorrect order ID"}}
+    assert panel.post("balance", key=key).json["balance"] == "5.00000000"
+
+
+PROTOCOLS = {"wallet": Wallet, "orders": OrderStore}
+
+
+@pytest.mark.parametrize(("part", "verb"), [(part, verb) for part in PROTOCOLS for verb in verbs_of(PROTOCOLS[part])])
+def test_a_part_that_lacks_a_verb_stops_the_start_up(part: str, verb: str) -> None:
+    """Given on its own, or as what the store plays."""
+    app, protocol = Flask("panel"), PROTOCOLS[part]
+    lacking = playing(protocol, but=verb)
+    others: dict[str, Any] = {"key_lookup": print, "catalog": print, "wallet": Purse(), "orders": MemoryStore()}
+    for given in ({**others, part: lacking}, {**others, part: None, "store": lacking}):
+        with pytest.raises(RuntimeError, match=rf"the {part}: it lacks {verb}\. .*SmmApi\(app, {part}=…\)"):
+            SmmApi(app, **given)
+    SmmApi(app, **others)  # nothing was left behind
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"store": object()}, r"the key_lookup\b.*SmmApi\(app, key_lookup=…\)"),
+        ({"store": Purse(), "key_lookup": print}, r"the catalog\b.*SmmApi\(app, catalog=…\)"),
+        (
+            {"store": object(), "key_lookup": print, "catalog": print},
+            r"object .*the wallet: it lacks balance, debit, credit, void\..*SmmApi\(app, wallet=…\)",
+        ),
+        ({"store": Purse(), "key_lookup": print, "catalog": print}, r"Purse .*the orders: it lacks add, find,"),
+        ({"key_lookup": {}}, r"the key_lookup\b.*SmmApi\(app, key_lookup=…\)"),
+        ({"catalog": SERVICES}, r"the catalog\b.*SmmApi\(app, catalog=…\)"),
+        ({"wallet": Purse}, r"Purse is a class .*the wallet\b.*give an object"),
+        ({"wallet": 0}, r"int .*the wallet: it lacks .*SmmApi\(app, wallet=…\)"),
+        ({"orders": Purse()}, r"Purse .*the orders: it lacks .*SmmApi\(app, orders=…\)"),
+    ],
+)
+def test_a_part_that_nobody_can_play_stops_the_start_up(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RuntimeError, match=sentence):
+        SmmApi(Flask("panel"), **given)
+
+
+# Accounts
+
+
+@pytest.mark.parametrize(
+    "allowed", [("192.0.2.300",), ("192.0.2.7", "192.0.2.0/33"), ("localhost",), ("",), "192.0.2.7"]
+)
+def test_an_account_with_a_malformed_address_is_not_made(allowed: Any) -> None:
+    """The last one is a text where a tuple should be."""
+    with pytest.raises(ValueError, match="allowed_ips"):
+        Account(id=1, allowed_ips=allowed)
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed", "status"),
+    [
+        ("192.0.2.7", (), 200),
+        ("192.0.2.7", ("198.51.100.1", "192.0.2.7"), 200),
+        ("192.0.2.7", ("192.0.2.0/24",), 200),
+        ("192.0.2.7", ("192.0.2.8",), 401),
+        ("2001:db8::1", ("192.0.2.7", "2001:db8::/32"), 200),
+        ("2001:db9::1", ("2001:db8::/32",), 401),
+        ("::ffff:192.0.2.7", ("192.0.2.7",), 200),  # how a server on an IPv6 socket sees an IPv4 caller
+        ("", ("192.0.2.7",), 401),
+    ],
+)
+def test_an_accounts_key_opens_it_from_its_allowed_addresses(
+    panel: Panel, address: str, allowed: tuple[str, ...], status: int
+) -> None:
+    key = panel.store.add_account(Account(id=2, allowed_ips=allowed))
+    form = {"key": key, "action": "balance"}
+    assert panel.send(data=form, environ_base={"REMOTE_ADDR": address}).status == status
+
+
+# The front door in Python
+
+
+@pytest.mark.parametrize(
+    ("in_python", "on_the_wire"),
+    [
+        ({"service": DEFAULT, "quantity": 1000}, {"service": "1", "quantity": "1000"}),
+        ({"service": DEFAULT, "quantity": "1000", "runs": None}, {"service": "1", "quantity": "1000"}),
+        (
+            {"service": DRIPFEED, "quantity": 10, "runs": 2, "interval": 5},
+            {"service": "18", "quantity": "10", "runs": "2", "interval": "5"},
+        ),
+        ({"service": COMMENTS, "comments": ["Nice", "So nice"]}, {"service": "3", "comments": "Nice\nSo nice"}),
+        ({"service": COMMENTS, "comments": ("Nice", "So nice")}, {"service": "3", "comments": "Nice\nSo nice"}),
+    ],
+)
+def test_an_order_is_the_same_from_python_and_over_the_wire(
+    panel: Panel, in_python: dict[str, Any], on_the_wire: dict[str, Any]
+) -> None:
+    ours = panel.smmapi.place(panel.account, {"link": LINK, **in_python})
+    sent = panel.post("add", link=LINK, **on_the_wire).json["order"]
+    theirs = panel.smmapi.status(panel.account, sent)
+    assert ours == panel.read(ours) == replace(theirs, id=ours.id, number=ours.number, created=ours.created)
+    assert panel.balance == 100 - 2 * ours.charge
+
+
+def test_a_repeat_with_its_idempotency_key_is_the_same_order_also_over_the_wire(panel: Panel) -> None:
+    orders = [panel.smmapi.place(panel.account, ORDER, idempotency_key="cart-4711") for _ in range(2)]
+    sent = panel.post("add", headers={"Idempotency-Key": "cart-4711"}, **ORDER).json["order"]
+    assert {sent} == {order.id for order in orders}
+    assert panel.balance == 99
+
+
+FORMS: list[Callable[[Order], str | int]] = [
+    lambda order: order.id,
+    lambda order: order.id.upper(),
+    lambda order: order.number,
+    lambda order: str(order.number),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_order_is_named_by_its_id_or_its_number(panel: Panel, form: Callable[[Order], str | int]) -> None:
+    first, other = panel.place(), panel.place()
+    assert panel.smmapi.status(panel.account, form(first)) == first
+    assert panel.smmapi.cancel(panel.account, form(first)).id == first.id
+    panel.complete(other)
+    assert panel.smmapi.refill(panel.account, form(other)).order == other.id
+
+
+def test_cancel_gives_the_order_and_pays_back_once(panel: Panel) -> None:
+    order = panel.place()
+    for _ in range(2):
+        canceled = panel.smmapi.cancel(panel.account, order.id)
+        assert canceled == panel.read(order)
+        assert canceled.status is OrderStatus.CANCELED
+        assert [canceled.cost, panel.balance] == [0, 100]
+    assert panel.post("status", order=order.id).json[order.id]["status"] == "Canceled"
+
+
+def test_refill_gives_the_refill_that_the_wire_knows(panel: Panel) -> None:
+    refill = panel.smmapi.refill(panel.account, panel.complete(panel.place()).id)
+    assert isinstance(refill, Refill)
+    assert panel.post("refill_status", refill=refill.id).json == {"status": "Pending"}
+    assert panel.post("refill_status", refill=refill.number).json == {"status": "Pending"}
+
+
+def test_services_and_balance_are_what_the_account_sees(panel: Panel) -> None:
+    assert tuple(panel.smmapi.services(panel.account)) == SERVICES
+    balance = panel.smmapi.balance(panel.account)
+    assert isinstance(balance, Decimal)
+    assert balance == 100
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "failure", "text"),
+    [
+        ("place", {"service": 999}, errors.IncorrectServiceId, "Incorrect service ID"),
+        ("place", {"link": "no link"}, errors.IncorrectParameter, "Incorrect link"),
+        ("place", {"quantity": 0}, errors.IncorrectParameter, "Incorrect quantity"),
+        ("place", {"quantity": 10_001}, errors.QuantityTooLarge, "Quantity more than maximum 10000"),
+        ("place", {"service": 123, "quantity": 9}, errors.NotEnoughFunds, "Not enough funds on balance"),
+        ("status", 4711, errors.IncorrectOrderId, "Incorrect order ID"),
+        ("cancel", "abc", errors.IncorrectOrderId, "Incorrect order ID"),
+        ("cancel", 1, errors.NotCancelable, "Order not eligible for cancellation"),
+        ("refill", 1, errors.RefillDisabled, "Refill is disabled for this service"),
+        ("refill", 2, errors.OrderNotCompleted, "The order is not completed"),
+    ],
+)
+def test_a_failure_is_raised_with_its_documented_text(
+    verb: str, argument: Any, failure: type[SmmError], text: str
+) -> None:
+    panel = Panel(balance="2")
+    panel.store.set_services([*SERVICES[:-1], service(123, rate=Decimal(1000))])
+    assert [panel.place(BARE).number, panel.place(DEFAULT).number] == [1, 2]
+    with pytest.raises(SmmError) as raised:
+        getattr(panel.smmapi, verb)(panel.account, {**ORDER, **argument} if verb == "place" else argument)
+    assert (type(raised.value), str(raised.value)) == (failure, text)
+
+
+def test_a_malformed_idempotency_key_and_one_of_another_order_are_failures(panel: Panel) -> None:
+    panel.smmapi.place(panel.account, ORDER, idempotency_key="cart-4711")
+    with pytest.raises(errors.IdempotencyKeyReused, match="Idempotency key was used for another order"):
+        panel.smmapi.place(panel.account, {**ORDER, "quantity": 1}, idempotency_key="cart-4711")
+    with pytest.raises(errors.IncorrectParameter, match="Incorrect request_id"):
+        panel.smmapi.place(panel.account, ORDER, idempotency_key="short")
+
+
+def test_an_order_of_another_account_does_not_exist(panel: Panel) -> None:
+    with pytest.raises(errors.IncorrectOrderId):
+        panel.smmapi.cancel(Account(id=2), panel.place().id)
+
+
+@pytest.mark.parametrize("verb", ["status", "cancel", "refill"])
+def test_in_python_a_comma_list_names_no_order_and_touches_none(panel: Panel, verb: str) -> None:
+    """There is one answer, so it can be about one order only."""
+    orders = [panel.place(), panel.complete(panel.place())]
+    with pytest.raises(errors.IncorrectOrderId):
+        getattr(panel.smmapi, verb)(panel.account, ",".join(order.id for order in orders))
+    assert [panel.read(order) for order in orders] == orders
+    assert not panel.store.find_refills(ME.id, [order.id for order in orders])
+
+
+def test_a_host_checks_links_in_python_too() -> None:
+    panel = Panel(check_link=lambda link: link.startswith("@"))
+    assert panel.place(link="@me").params["link"] == "@me"
+    with pytest.raises(SmmError, match="Incorrect link"):
+        panel.place(link=LINK)
+
+
+def test_reconcile_undoes_unpaid_orders_of_a_minute_or_another_age(panel: Panel) -> None:
+    order = panel.place()
+    panel.move(order, OrderStatus.UNPAID)
+    assert panel.smmapi.reconcile().abandoned == 0
+    panel.move(order, OrderStatus.UNPAID, created=order.created - timedelta(minutes=2))
+    assert panel.smmapi.reconcile(older_than=timedelta(minutes=3)).abandoned == 0
+    assert panel.balance == 99
+    assert panel.smmapi.reconcile() == (1, 0, 0)
+    assert panel.balance == 100
