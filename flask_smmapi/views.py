@@ -6,18 +6,15 @@ The checks come in the protocol's order: method, size, body; throttle; key forma
 from __future__ import annotations
 
 import ipaddress
-import json
 import logging
-import re
 import traceback
-from typing import Any, NoReturn
-from urllib.parse import parse_qsl
+from typing import Any
 
 from flask import Blueprint, Response, request
-from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .actions import ACTIONS
+from .body import parse_body
 from .errors import (
     IncorrectRequest,
     InternalServerError,
@@ -37,9 +34,6 @@ log = logging.getLogger("flask_smmapi")
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 """Every method that the view answers itself: a blueprint's error handlers never see the 405 of its own URL."""
 
-_MAX_FORM_FIELDS = 1_000
-_MAX_JSON_DIGITS = 20
-
 
 def api() -> Response:
     """Answer one request."""
@@ -48,7 +42,7 @@ def api() -> Response:
     try:
         if request.method != "POST":
             raise MethodNotAllowed
-        params.update(_read_params(state))
+        params.update(_read_params())
         account = _authenticate(state, params.get("key"))
         return _json(_perform(state, account, params), 200)
     except SmmError as failure:
@@ -64,6 +58,8 @@ def api() -> Response:
 def make_blueprint() -> Blueprint:
     """A blueprint for one app; both forms of the URL answer, since a redirect turns a PHP client's POST into a GET."""
     blueprint = Blueprint("smmapi", __name__)
+    blueprint.url_value_preprocessor(_read_ahead)
+    blueprint.register_error_handler(SmmError, lambda failure: _failed(current_state(), failure))
     for rule in ("/api/v2", "/api/v2/"):
         blueprint.add_url_rule(rule, "api", api, methods=METHODS, provide_automatic_options=False)
     return blueprint
@@ -109,69 +105,29 @@ def _is_allowed(address: str | None, allowed: tuple[str, ...]) -> bool:
     return any(ip in ipaddress.ip_network(entry, strict=False) for entry in allowed)
 
 
-def _read_params(state: State) -> Params:
-    """The parameters of the request's body, and the idempotency key of its header."""
-    request.max_content_length = request.max_form_memory_size = state.max_content_length
+def _read_ahead(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Keep the body as it came, before a ``before_request`` function of the host can read it: a stream is read once."""
+    if request.method != "POST":
+        return
+    limit = request.max_form_memory_size = current_state().max_content_length
+    request.max_content_length = limit + 1  # a body without a length is cut there, and is seen to be too large
     try:
-        params = clean(_read_body())
+        data = request.get_data()
     except RequestEntityTooLarge:
         raise RequestTooLarge from None
-    except (ValueError, RecursionError, HTTPException):  # no UTF-8, no JSON, too deep, broken multipart, cut short
+    except HTTPException:  # cut short
         raise IncorrectRequest from None
+    if len(data) > limit:
+        raise RequestTooLarge
+
+
+def _read_params() -> Params:
+    """The parameters of the request's body, and the idempotency key of its header."""
+    params = clean(parse_body(request.get_data(), request.mimetype, request.mimetype_params))
     header = request.headers.get("Idempotency-Key", "")
     if header not in ABSENT:
         params["request_id"] = header
     return params
-
-
-def _read_body() -> dict[str, Any]:
-    if "form" in vars(request):  # a before_request function of the host has read it, and the stream is empty
-        return _checked(request.form)
-    if request.mimetype == "multipart/form-data":
-        return _read_multipart()
-    data = request.get_data(cache=False)
-    if request.is_json:
-        return _read_json(data)
-    if request.mimetype == "application/x-www-form-urlencoded":
-        pairs = parse_qsl(data.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS)
-        return dict(reversed(pairs))  # of two with one name, the first counts
-    if data or request.mimetype:
-        raise IncorrectRequest
-    return {}
-
-
-def _read_json(data: bytes) -> dict[str, Any]:
-    # Fractions stay as they were written: none is ever wanted, and no float may come near an amount.
-    body = json.loads(data.decode(), parse_float=str, parse_int=_read_int, parse_constant=_refuse_constant)
-    if not isinstance(body, dict):
-        raise IncorrectRequest
-    if not isinstance(body.get("key"), str):
-        body["key"] = None  # a key that is no string is no key
-    return body
-
-
-def _read_int(digits: str) -> int | str:
-    """The number; as it was written if it has more digits than any that we take, since Python refuses thousands."""
-    return int(digits) if len(digits) <= _MAX_JSON_DIGITS else digits
-
-
-def _read_multipart() -> dict[str, Any]:
-    parser = request.make_form_data_parser()
-    parser.silent = False
-    _, form, files = parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
-    for file in files.values():
-        file.close()
-    return _checked(form)
-
-
-def _checked(form: MultiDict[str, str]) -> dict[str, str]:
-    if any("\ufffd" in text for pair in form.items(multi=True) for text in pair):
-        raise IncorrectRequest  # what Werkzeug puts in the place of bytes that are no UTF-8
-    return form.to_dict()
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON.")
 
 
 def _failed(state: State, failure: SmmError) -> Response:
@@ -188,7 +144,7 @@ def _json(body: bytes, status: int) -> Response:
 def _log_failure(what: str, key: str | None) -> None:
     """Log the exception at hand with its stack; without the key, which a hook may have put into its message."""
     stack = traceback.format_exc()
-    if key is not None and key in stack:
-        log.error("%s:\n%s", what, re.sub(re.escape(key), "[key]", stack))
-    else:
+    if key is None or not (key in stack or repr(key)[1:-1] in stack):
         log.exception("%s.", what)
+    else:
+        log.error("%s:\n%s", what, stack.replace(key, "[key]").replace(repr(key)[1:-1], "[key]"))
