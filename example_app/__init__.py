@@ -2,37 +2,70 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
 from flask_smmapi import SmmApi
-from flask_smmapi.stores.memory import MemoryStore
 
 from .demo import seed
+
+STORES = ("mongodb", "memory")
+
+INSTANCE = Path(__file__).parent.parent / "instance"
+"""Where the demo keeps its data; ``EXAMPLE_INSTANCE`` changes it."""
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """The panel, with the demo's accounts, services and orders in it.
 
+    The environment chooses the store: ``EXAMPLE_STORE`` is ``mongodb`` or ``memory``; ``SMMAPI_MONGODB_URI`` names a
+    server; without it the demo starts one of its own, and keeps the data in ``instance/``.
+
     :param config: takes the place of the demo's own settings.
+    :raises example_app.mongod.NoMongod: if there is no MongoDB to start.
     """
     app = Flask(__name__)
     app.config["SMMAPI_REFILL_INTERVAL"] = 0  # so that a refill can be tried at once
     app.config.update(config or {})
-    smmapi = SmmApi(app, store=make_store())
+    if store_name() == "memory":
+        from flask_smmapi.stores.memory import MemoryStore
+
+        smmapi = SmmApi(app, store=MemoryStore())
+    else:
+        if not app.config.get("SMMAPI_MONGODB_URI"):
+            app.config["SMMAPI_MONGODB_URI"] = find_server()
+        smmapi = SmmApi(app)
+        smmapi.store.create_indexes()
     app.extensions["demo"] = seed(smmapi)
     return app
 
 
-def make_store() -> MemoryStore:
+def store_name() -> str:
     """The store that ``EXAMPLE_STORE`` names.
 
     :raises ValueError: if it names none that the demo has.
     """
-    name = os.environ.get("EXAMPLE_STORE", "memory")
-    if name != "memory":
-        raise ValueError(f"EXAMPLE_STORE is {name!r}; the demo knows the store 'memory' only.")
-    return MemoryStore()
+    name = os.environ.get("EXAMPLE_STORE", STORES[0])
+    if name not in STORES:
+        raise ValueError(f"EXAMPLE_STORE is {name!r}; the demo knows the stores {' and '.join(STORES)}.")
+    return name
+
+
+def find_server() -> str:
+    """The URI of the MongoDB that the environment names, else of the demo's own, held until this process ends.
+
+    :raises example_app.mongod.NoMongod: if there is none to start.
+    """
+    uri = os.environ.get("SMMAPI_MONGODB_URI")
+    if uri:
+        return uri
+    from .mongod import Mongod  # the memory store does without, and so does whoever names a server
+
+    server = Mongod(Path(os.environ.get("EXAMPLE_INSTANCE", INSTANCE)) / "mongodb")
+    atexit.register(server.release)
+    return server.acquire()

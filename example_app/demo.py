@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from flask_smmapi import Account, Order, OrderStatus, RefillStatus, Service, SmmApi
+from flask_smmapi import Account, Order, OrderStatus, RefillStatus, Service, SmmApi, SmmError
 
 STANDARD_KEY = "demo0000.standard-account1"
 PANEL_KEY = "demo0000.panelpan-account2"
@@ -17,30 +17,41 @@ NO_MONEY_KEY = "demo0000.nomoneyx-account4"
 MILLION = Decimal(1_000_000)
 
 
-def seed(smmapi: SmmApi) -> dict[str, Order]:
-    """Fill the extension's store; give account 1's first orders by their status."""
+@dataclass(frozen=True)
+class Demo:
+    """What the demo is made of.
+
+    :param orders: account 1's first orders, as they are now.
+    """
+
+    smmapi: SmmApi
+    orders: list[Order]
+
+
+def seed(smmapi: SmmApi) -> Demo:
+    """Fill the extension's store with what is not there yet. Each worker does so, at each start."""
     store = smmapi.store
-    store.set_services(SERVICES)
+    if list(store.catalog(Account(id=1))) != list(SERVICES):
+        store.set_services(SERVICES)
     for account_id, key, balance, active in (
         (1, STANDARD_KEY, MILLION, True),
         (2, PANEL_KEY, MILLION, True),
         (3, INACTIVE_KEY, Decimal(0), False),
         (4, NO_MONEY_KEY, Decimal(0), True),
     ):
-        store.add_account(Account(id=account_id), balance=balance, active=active)
-        store.add_key(account_id, key)
-    return seed_orders(smmapi, Account(id=1))
+        store.add_account(Account(id=account_id), balance=balance, active=active, key=key)
+    return Demo(smmapi, seed_orders(smmapi, Account(id=1)))
 
 
-def seed_orders(smmapi: SmmApi, account: Account) -> dict[str, Order]:
+def seed_orders(smmapi: SmmApi, account: Account) -> list[Order]:
     """One order each that is PENDING, PROCESSING and COMPLETED, and one completed refill."""
     orders = [place(smmapi, account, number) for number in (1, 2, 3)]
     smmapi.store.credit(account.id, sum(order.charge for order in orders), "demo:orders")  # it starts with a million
     pending, processing, completed = orders
     two_days_ago = datetime.now(timezone.utc) - timedelta(days=2)
-    change(smmapi, pending, status=OrderStatus.PENDING)
-    change(smmapi, processing, status=OrderStatus.PROCESSING, start_count=250)
-    change(
+    change_new(smmapi, pending, status=OrderStatus.PENDING)
+    change_new(smmapi, processing, status=OrderStatus.PROCESSING, start_count=250)
+    change_new(
         smmapi,
         completed,
         status=OrderStatus.COMPLETED,
@@ -49,19 +60,29 @@ def seed_orders(smmapi: SmmApi, account: Account) -> dict[str, Order]:
         created=two_days_ago,
         ended=two_days_ago,
     )
-    refill = smmapi.refill(account, completed.id)
-    smmapi.store.replace_refill(replace(refill, status=RefillStatus.COMPLETED, created=two_days_ago))
-    return {order.status.value: order for order in (smmapi.status(account, order.id) for order in orders)}
+    if not smmapi.store.find_refills(account.id, [completed.id]):
+        seed_refill(smmapi, account, completed, created=two_days_ago)
+    return [smmapi.status(account, order.id) for order in orders]
+
+
+def seed_refill(smmapi: SmmApi, account: Account, order: Order, created: datetime) -> None:
+    try:
+        refill = smmapi.refill(account, order.id)
+    except SmmError:
+        return  # another worker was faster
+    smmapi.store.replace_refill(replace(refill, status=RefillStatus.COMPLETED, created=created))
 
 
 def place(smmapi: SmmApi, account: Account, number: int) -> Order:
+    """The order of that number; the one that was placed at an earlier start, if it was."""
     params = {"service": 123, "link": f"https://example.com/post/{number}", "quantity": 1000}
     return smmapi.place(account, params, idempotency_key=f"demo-order-{number}")
 
 
-def change(smmapi: SmmApi, order: Order, **fields: Any) -> None:
-    if not smmapi.store.replace(replace(order, **fields)):
-        raise RuntimeError(f"The demo's order {order.id} was changed by somebody else while it was made.")
+def change_new(smmapi: SmmApi, order: Order, **fields: Any) -> None:
+    """Change an order that nothing has happened to; if something has by now, it stays as it is."""
+    if order.status is OrderStatus.AWAITING:
+        smmapi.store.replace(replace(order, **fields))
 
 
 def service(

@@ -36,6 +36,10 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _is_uri(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.startswith(("mongodb://", "mongodb+srv://")))
+
+
 def _is_pattern(value: Any) -> bool:
     try:
         return value is None or (isinstance(value, str) and bool(re.compile(value)))
@@ -59,6 +63,8 @@ _LIMITS = "limits in Flask-Limiter's notation, such as '10 per 15 minutes'"
 SETTINGS: dict[str, Setting] = {
     "SMMAPI_URL_PREFIX": Setting("", _is_prefix, "empty, or a path such as '/shop'"),
     "SMMAPI_DIALECT": Setting("standard", _is_dialect, f"one of: {', '.join(DIALECTS)}"),
+    "SMMAPI_MONGODB_URI": Setting(None, _is_uri, "a URI such as 'mongodb://127.0.0.1:27017/panel', or None"),
+    "SMMAPI_MONGODB_ALIAS": Setting("default", _is_name, "the alias of a mongoengine connection, such as 'default'"),
     "SMMAPI_CURRENCY": Setting("USD", _is_name, "the code of a currency, such as 'USD'"),
     "SMMAPI_KEY_PATTERN": Setting(keys.PATTERN, _is_pattern, "a regular expression for the whole key, or None"),
     "SMMAPI_MAX_CONTENT_LENGTH": Setting(1024 * 1024, _is_whole(1), "a whole number of bytes, at least 1"),

@@ -13,7 +13,7 @@ from flask_limiter import Limiter
 from limits import parse_many
 from limits.strategies import MovingWindowRateLimiter
 
-from . import actions, config
+from . import actions, cli, config
 from .actions import Context
 from .catalog import ServiceList
 from .dialects import DIALECTS
@@ -52,7 +52,7 @@ VERBS: dict[str, tuple[str, ...]] = {
 class SmmApi:
     """The order API for social media services, inside a Flask app: ``SmmApi(app)``, or ``SmmApi()`` and ``init_app``.
 
-    :param store: plays every part that is not given on its own; without it, a store in memory.
+    :param store: plays every part that is not given on its own; without it, MongoDB does.
     :param key_lookup: the presented key to its account.
     :param wallet: the accounts' money.
     :param catalog: an account to the services that it may order.
@@ -74,7 +74,7 @@ class SmmApi:
         limiter: Limiter | None = None,
         check_link: LinkCheck = is_link,
     ) -> None:
-        self.store = store
+        self._store = store
         self._given = {"key_lookup": key_lookup, "wallet": wallet, "catalog": catalog, "orders": orders}
         self._limiter = limiter
         self._check_link = check_link
@@ -92,6 +92,7 @@ class SmmApi:
         config.complete(app.config)
         app.extensions["smmapi"] = self._build_state(app)
         self._apps.append(app)
+        app.cli.add_command(cli.group)
         blueprint = make_blueprint()
         self._step_aside(app, blueprint)
         app.register_blueprint(blueprint, url_prefix=app.config["SMMAPI_URL_PREFIX"] or None)
@@ -139,8 +140,17 @@ class SmmApi:
         return self._context.placement.reconcile(older_than)
 
     @property
+    def store(self) -> Any:
+        """What plays the parts that were not given; None if each of them was."""
+        return self._state.store
+
+    @property
     def _context(self) -> Context:
-        return state_of(self._current_app()).context
+        return self._state.context
+
+    @property
+    def _state(self) -> State:
+        return state_of(self._current_app())
 
     def _current_app(self) -> Flask:
         """The app that is meant, so that nothing ever moves the money of another one."""
@@ -154,7 +164,8 @@ class SmmApi:
 
     def _build_state(self, app: Flask) -> State:
         settings = app.config
-        parts = self._cast_parts()
+        store = self._find_store(settings)
+        parts = {part: self._cast(part, verbs, store) for part, verbs in VERBS.items()}
         context = Context(
             catalog=parts["catalog"],
             wallet=parts["wallet"],
@@ -166,6 +177,7 @@ class SmmApi:
         )
         pattern = settings["SMMAPI_KEY_PATTERN"]
         return State(
+            store=store,
             context=context,
             key_lookup=parts["key_lookup"],
             throttle=self._build_throttle(app),
@@ -174,18 +186,19 @@ class SmmApi:
             max_content_length=settings["SMMAPI_MAX_CONTENT_LENGTH"],
         )
 
-    def _cast_parts(self) -> dict[str, Any]:
-        """Who plays which part: what was given for it, else the store."""
-        if self.store is None and None in self._given.values():
-            from .stores.memory import MemoryStore
+    def _find_store(self, settings: Mapping[str, Any]) -> Any:
+        """The store that was given; MongoDB, if none was and somebody must play a part."""
+        if self._store is not None or None not in self._given.values():
+            return self._store
+        from .stores.mongo import MongoStore  # not before it is used: it takes its time
 
-            self.store = MemoryStore()
-        return {part: self._cast_part(part, verbs) for part, verbs in VERBS.items()}
+        return MongoStore(settings["SMMAPI_MONGODB_URI"], settings["SMMAPI_MONGODB_ALIAS"])
 
-    def _cast_part(self, part: str, verbs: Sequence[str]) -> Any:
+    def _cast(self, part: str, verbs: Sequence[str], store: Any) -> Any:
+        """Who plays *part*: what was given for it, else the store."""
         player = self._given[part]
         if player is None:
-            player = self.store if verbs else getattr(self.store, part, None)
+            player = store if verbs else getattr(store, part, None)
         if isinstance(player, type):
             raise RuntimeError(f"{player.__name__} is a class and cannot be the {part}; give an object of it.")
         missing = [verb for verb in verbs if not callable(getattr(player, verb, None))]

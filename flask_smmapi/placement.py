@@ -28,8 +28,9 @@ _TRIES = 5
 
 
 def now() -> datetime:
-    """The time, in UTC and saying so."""
-    return datetime.now(timezone.utc)
+    """The time in UTC, saying so, and to the millisecond, which is what every database keeps."""
+    moment = datetime.now(timezone.utc)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 class Reconciled(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask, current_app
 
@@ -17,10 +18,12 @@ from .throttle import Throttle
 class State:
     """One app's side of the extension.
 
+    :param store: what plays the parts that the host did not give, and may do more; None if there is none.
     :param key_pattern: what a key must look like as a whole; None for anything.
     :param max_content_length: bytes that a body may have.
     """
 
+    store: Any
     context: Context
     key_lookup: KeyLookup
     throttle: Throttle

@@ -1,4 +1,4 @@
-"""The demo, as a new user meets it: started with its command, spoken to over HTTP, ended with Ctrl-C."""
+"""The demo, as a new user meets it: started with its command, spoken to over HTTP, ended, and started again."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from example_app.demo import INACTIVE_KEY, NO_MONEY_KEY, PANEL_KEY, STANDARD_KEY
 from flask_smmapi.service_types import SERVICE_TYPES
 
 from .document import in_order
+from .mongo import require_mongod
 from .panel import LINK
 
 ROOT = Path(__file__).parent.parent
@@ -51,9 +53,9 @@ def start(port: int, **environment: str) -> subprocess.Popen[str]:
 class Demo:
     """A running demo and what it printed."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
         self.port = free_port()
-        self.process = start(self.port)
+        self.process = start(self.port, **environment)
         self.printed = self._read_until("COMPLETED")
         self.orders = {status: id_ for id_, status in re.findall(r"([0-9a-f]{24})  (\w+)", self.printed)}
 
@@ -66,10 +68,10 @@ class Demo:
             with failure:
                 return json.load(failure)
 
-    def stop(self) -> int:
-        """Ctrl-C; gives the exit code."""
-        os.killpg(self.process.pid, signal.SIGINT)
-        self.process.communicate(timeout=20)
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Ctrl-C, or worse; gives the exit code."""
+        os.killpg(self.process.pid, how)
+        self.process.communicate(timeout=30)
         return self.process.returncode
 
     def _read_until(self, word: str) -> str:
@@ -82,17 +84,49 @@ class Demo:
         return printed
 
 
+@contextmanager
+def running(**environment: str) -> Iterator[Demo]:
+    demo = Demo(**environment)
+    try:
+        yield demo
+    finally:
+        if demo.process.poll() is None:
+            demo.stop()
+
+
 @pytest.fixture
 def demo() -> Iterator[Demo]:
-    running = Demo()
-    try:
-        yield running
-    finally:
-        if running.process.poll() is None:
-            running.stop()
+    """On the memory store."""
+    with running(EXAMPLE_STORE="memory") as demo:
+        yield demo
 
 
-def test_each_action_in_the_documents_order(demo: Demo) -> None:
+@pytest.fixture
+def own_mongodb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Lets the demo start a MongoDB of its own; gives the folder of its data."""
+    require_mongod()
+    monkeypatch.delenv("SMMAPI_MONGODB_URI", raising=False)
+    monkeypatch.delenv("EXAMPLE_STORE", raising=False)
+    monkeypatch.setenv("EXAMPLE_INSTANCE", str(tmp_path))
+    return tmp_path / "mongodb"
+
+
+def mongod_of(folder: Path) -> int | None:
+    """The process id of the server that has *folder* open, if one has."""
+    with suppress(FileNotFoundError, ValueError):
+        pid = int((folder / "data" / "mongod.lock").read_text())
+        os.kill(pid, 0)
+        return pid
+    return None
+
+
+@pytest.mark.parametrize("store", ["memory", "mongodb"])
+def test_each_action_in_the_documents_order(store: str, own_mongodb: Path) -> None:
+    with running(EXAMPLE_STORE=store) as demo:
+        play_each_action(demo)
+
+
+def play_each_action(demo: Demo) -> None:
     first = demo.post(action="services")[0]
     documented = (
         '{"service":1,"name":"Instagram Followers","type":"Default","category":"Instagram","rate":"0.00100000",'
@@ -144,7 +178,7 @@ def test_the_printed_line_works_when_pasted_and_ctrl_c_ends_it(demo: Demo) -> No
 
 
 def test_a_taken_port_is_a_sentence(demo: Demo) -> None:
-    second = start(demo.port)
+    second = start(demo.port, EXAMPLE_STORE="memory")
     printed, _ = second.communicate(timeout=20)
     assert second.returncode == 1
     assert "choose another with HOST and PORT" in printed
@@ -155,11 +189,73 @@ def test_an_unknown_store_is_a_sentence() -> None:
     process = start(free_port(), EXAMPLE_STORE="paper")
     printed, _ = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert printed == "EXAMPLE_STORE is 'paper'; the demo knows the store 'memory' only.\n"
+    assert printed == "EXAMPLE_STORE is 'paper'; the demo knows the stores mongodb and memory.\n"
+
+
+class TestItsOwnMongoDB:
+    """One server for a folder, shared by all who use it, stopped by the last; the data outlive everything."""
+
+    def test_the_data_are_there_after_ctrl_c_and_the_server_is_not(self, own_mongodb: Path) -> None:
+        with running(WORKERS="2") as demo:
+            order = demo.post(action="add", service="123", link=LINK, quantity="1000")["order"]
+            assert demo.post(action="cancel", order=demo.orders["PENDING"]) == {"cancel": 1}
+            assert mongod_of(own_mongodb)
+        assert demo.process.returncode == 0
+        assert mongod_of(own_mongodb) is None
+        with running() as again:
+            assert again.post(action="status", order=order)[order]["status"] == "Awaiting"
+            assert again.post(action="balance") == {"balance": "1000000.00000000", "currency": "USD"}
+            assert again.orders == {
+                "CANCELED": demo.orders["PENDING"],
+                "PROCESSING": demo.orders["PROCESSING"],
+                "COMPLETED": demo.orders["COMPLETED"],
+            }
+
+    def test_the_data_are_there_after_the_app_was_killed_and_its_server_is_used_again(self, own_mongodb: Path) -> None:
+        with running() as demo:
+            order = demo.post(action="add", service="123", link=LINK, quantity="1000")["order"]
+            demo.stop(signal.SIGKILL)
+        orphan = mongod_of(own_mongodb)
+        assert orphan is not None
+        with running() as again:
+            assert mongod_of(own_mongodb) == orphan
+            assert again.post(action="status", order=order)[order]["status"] == "Awaiting"
+        assert mongod_of(own_mongodb) is None
+
+    def test_the_data_are_there_after_the_server_was_killed(self, own_mongodb: Path) -> None:
+        with running() as demo:
+            order = demo.post(action="add", service="123", link=LINK, quantity="1000")["order"]
+            killed = mongod_of(own_mongodb)
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            assert demo.post(action="balance") == {"error": "Service unavailable"}
+        with running() as again:
+            assert again.post(action="status", order=order)[order]["status"] == "Awaiting"
+
+    def test_two_demos_share_it_and_the_last_one_stops_it(self, own_mongodb: Path) -> None:
+        with running() as one:
+            server = mongod_of(own_mongodb)
+            with running() as other:
+                order = one.post(action="add", service="123", link=LINK, quantity="1000")["order"]
+                assert other.post(action="status", order=order)[order]["status"] == "Awaiting"
+            assert mongod_of(own_mongodb) == server
+            assert one.post(action="status", order=order)[order]["status"] == "Awaiting"
+        assert mongod_of(own_mongodb) is None
+
+    def test_without_a_mongod_it_says_how_to_get_one_or_do_without(self, own_mongodb: Path) -> None:
+        process = start(free_port(), MONGOD="/nowhere/mongod")
+        printed, _ = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "Traceback" not in printed
+        assert all(remedy in printed for remedy in ("MONGOD", "SMMAPI_MONGODB_URI", "EXAMPLE_STORE=memory"))
 
 
 class TestDemoData:
     """Docs and checks rely on it."""
+
+    @pytest.fixture(autouse=True)
+    def in_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("EXAMPLE_STORE", "memory")
 
     def post(self, key: str, **params: str) -> Any:
         return create_app().test_client().post("/api/v2", data={"key": key, **params}).get_json()
@@ -190,7 +286,7 @@ class TestDemoData:
 
     def test_orders(self) -> None:
         app = create_app()
-        orders = app.extensions["demo"]
-        assert list(orders) == ["PENDING", "PROCESSING", "COMPLETED"]
-        assert {order.charge for order in orders.values()} == {Decimal("1.00000000")}
+        orders = app.extensions["demo"].orders
+        assert [order.status.value for order in orders] == ["PENDING", "PROCESSING", "COMPLETED"]
+        assert {order.charge for order in orders} == {Decimal("1.00000000")}
         assert app.config["SMMAPI_REFILL_INTERVAL"] == 0

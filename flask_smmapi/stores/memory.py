@@ -57,13 +57,20 @@ class MemoryStore:
 
     # The owner's side: accounts, keys, services
 
-    def add_account(self, account: Account, *, balance: Decimal = ZERO, active: bool = True) -> str:
-        """Keep *account* with *balance* on it, and give a new API key of it, which cannot be read again."""
+    def add_account(
+        self, account: Account, *, balance: Decimal = ZERO, active: bool = True, key: str | None = None
+    ) -> str:
+        """Keep *account* with *balance* on it, and give an API key of it, which cannot be read again.
+
+        Repeating it changes the account's fields, but gives the balance once.
+
+        :param key: the key that it has already; else it gets a new one.
+        """
+        key = key or keys.generate()
         with self._lock:
             self._accounts[account.id] = account
             (self._inactive.discard if active else self._inactive.add)(account.id)
             self.credit(account.id, balance, f"opening:{account.id}")
-            key = keys.generate()
             self.add_key(account.id, key)
         return key
 

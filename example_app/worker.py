@@ -1,0 +1,64 @@
+"""What each of the demo's processes does: serve, say what there is to try, and put right what a kill left."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import socket
+import threading
+import time
+
+from flask import Flask
+
+from . import create_app, store_name
+from .demo import STANDARD_KEY
+
+HOST = os.environ.get("HOST", "127.0.0.1")
+PORT = int(os.environ.get("PORT", "8000"))
+
+RECONCILE_EVERY = 30.0
+"""Seconds."""
+
+_greeting = multiprocessing.Lock()  # one for all workers, which are forked
+
+
+def work() -> Flask:
+    """The app, in a worker."""
+    app = create_app()
+    threading.Thread(target=reconcile_forever, args=(app,), daemon=True).start()
+    if _greeting.acquire(block=False):
+        threading.Thread(target=greet, args=(app,), daemon=True).start()
+    return app
+
+
+def reconcile_forever(app: Flask) -> None:
+    """What a scheduler does for a panel: finish what a killed process left undone. All workers may do it at once."""
+    wait = threading.Event()
+    while not wait.wait(RECONCILE_EVERY):
+        try:
+            app.extensions["demo"].smmapi.reconcile()
+        except Exception:  # the store is away, for instance; the next round comes
+            logging.getLogger(__name__).exception("Reconcile failed; it is tried again.")
+
+
+def greet(app: Flask) -> None:
+    """Print what to try, as soon as it works."""
+    wait_until_it_listens()
+    url = f"http://{HOST}:{PORT}/api/v2"
+    kept = "in memory" if store_name() == "memory" else "in MongoDB, also when it ends"
+    print(f"\nThe order API is at {url}. It keeps everything {kept}; Ctrl-C ends it. Try:\n")
+    print(f"  curl {url} -d key={STANDARD_KEY} -d action=balance\n")
+    print("That account has these orders:\n")
+    for order in app.extensions["demo"].orders:
+        print(f"  {order.id}  {order.status.value}")
+    print(flush=True)
+
+
+def wait_until_it_listens() -> None:
+    while True:
+        try:
+            socket.create_connection((HOST, PORT)).close()
+            return
+        except OSError:
+            time.sleep(0.05)

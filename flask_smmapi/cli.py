@@ -1,0 +1,65 @@
+"""``flask smmapi …``: what an owner does from the shell."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+
+from .hooks import StoreUnavailable
+from .state import current_state
+
+group = AppGroup("smmapi", help="The order API: database, money, orders.")
+
+
+@group.command("init-db")
+def init_db() -> None:
+    """Create what the store needs. May be run again at any time."""
+    _verb("create_indexes", "needs no preparation")()
+    click.echo("The store is ready.")
+
+
+@group.command()
+@click.option("--older-than", default=60.0, show_default=True, help="Age of an unpaid order, in seconds.")
+def reconcile(older_than: float) -> None:
+    """Finish what a killed process left undone."""
+    result = current_state().context.placement.reconcile(timedelta(seconds=older_than))
+    click.echo(f"{result.abandoned} orders abandoned, {result.paid_back} paid back, {result.failed} failed.")
+    if result.failed:
+        raise SystemExit(1)
+
+
+@group.command()
+def audit() -> None:
+    """Recompute every account, and compare the orders with the ledger. Changes nothing."""
+    find_differences = _verb("audit", "keeps no ledger to audit")
+    differences = 0
+    for difference in find_differences(lambda count: click.echo(f"{count} documents read …", err=True)):
+        differences += 1
+        click.echo(f"{difference.where}: {difference.what}.")
+    click.echo(f"{differences} differences.")
+    if differences:
+        raise SystemExit(1)
+
+
+@group.command()
+def doctor() -> None:
+    """Say what is wrong with the set-up, and what to do."""
+    try:
+        missing = _verb("missing_indexes", "needs no doctor")()
+    except StoreUnavailable as failure:
+        raise click.ClickException(str(failure)) from None
+    if missing:
+        raise click.ClickException(f"Missing indexes: {', '.join(missing)}. Run: flask smmapi init-db")
+    click.echo("All is well.")
+
+
+def _verb(name: str, otherwise: str) -> Any:
+    """What the app's store can do beyond playing its parts."""
+    store = current_state().store
+    verb = getattr(store, name, None)
+    if verb is None:
+        raise click.ClickException(f"This app's store ({type(store).__name__}) {otherwise}.")
+    return verb

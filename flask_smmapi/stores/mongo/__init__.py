@@ -1,0 +1,96 @@
+"""Everything in MongoDB: accounts, API keys, price list, orders, refills, and the money as a ledger.
+
+It plays every part: ``SmmApi(app)`` uses it by itself. mongoengine has the schema, the indexes and the connection; the
+money and the hot paths go through the collections.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+
+from ... import keys
+from ...hooks import Account, Service
+from ...money import ZERO
+from .accounts import Accounts
+from .audit import Difference, audit
+from .catalog import PriceList
+from .connection import Connection
+from .ledger import Ledger
+from .orders import Orders
+
+__all__ = ["Difference", "MongoStore"]
+
+
+class MongoStore(Accounts, Ledger, Orders):
+    """Accounts, keys, services, orders, refills and money in one database.
+
+    :param uri: ``mongodb://host:27017/database``; not needed if the host registered *alias* with mongoengine.
+    :param alias: the mongoengine connection to use.
+    :raises RuntimeError: if *uri* cannot be one.
+    """
+
+    def __init__(self, uri: str | None = None, alias: str = "default") -> None:
+        connection = Connection(uri, alias)
+        Accounts.__init__(self, connection)
+        Ledger.__init__(self, connection)
+        Orders.__init__(self, connection)
+        self.catalog = PriceList(connection)
+        _stores.add(self)
+
+    # The owner's side: preparation, accounts, services, audit
+
+    def create_indexes(self) -> None:
+        """Build every index. May be run again at any time; until it was, every request is 503."""
+        self._connection.create_indexes()
+
+    def missing_indexes(self) -> list[str]:
+        """The indexes that are not there, or not unique where they must be, as ``collection.index``."""
+        return self._connection.missing_indexes()
+
+    def add_account(
+        self, account: Account, *, balance: Decimal = ZERO, active: bool = True, key: str | None = None
+    ) -> str:
+        """Keep *account* with *balance* on it, and give an API key of it, which cannot be read again.
+
+        Repeating it changes the account's fields, but gives the balance once.
+
+        :param key: the key that it has already; else it gets a new one.
+        """
+        key = key or keys.generate()
+        self._put_account(account, active)
+        self.credit(account.id, balance, f"opening:{account.id}")
+        self.add_key(account.id, key)
+        return key
+
+    def set_services(self, services: Iterable[Service]) -> None:
+        """Put *services* in the place of the price list."""
+        self.catalog.set(services)
+
+    def audit(self, progress: Callable[[int], None] | None = None) -> Iterator[Difference]:
+        """Recompute every account from its entries and compare the orders with the ledger; give every difference.
+
+        It changes nothing, and its memory does not grow with the data.
+
+        :param progress: is told the number of documents read so far, now and then.
+        """
+        return audit(self._connection, progress)
+
+    def forget(self) -> None:
+        """Drop what is in memory; the database has it all."""
+        for part in (self._connection, self._queues, self._numbers, self.catalog):
+            part.forget()
+
+
+_stores: weakref.WeakSet[MongoStore] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for store in _stores:
+        store.forget()
+
+
+if hasattr(os, "register_at_fork"):  # what another process knows, and the locks that it holds, are not ours
+    os.register_at_fork(after_in_child=_forget_all)

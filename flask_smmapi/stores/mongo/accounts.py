@@ -1,0 +1,67 @@
+"""Accounts and their API keys in MongoDB."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from ... import keys
+from ...hooks import Account, AccountId
+from ...placement import now
+from .connection import Connection, one_verb
+from .records import to_account
+
+NOTE_USE_EVERY = timedelta(minutes=1)
+"""How exact `last_used` of a key is: it is written no more often."""
+
+
+class Accounts:
+    """Who may call, and with which keys."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def key_lookup(self, key: str) -> Account | None:
+        """One command for the key and its account."""
+        digest = keys.digest(key)
+        with one_verb():
+            found = next(self._connection["keys"].aggregate(_key_with_account(digest)), None)
+            if found is None:
+                return None
+            last_used = found["last_used"]
+            if last_used is None or now() - last_used > NOTE_USE_EVERY:
+                self._connection["keys"].update_one({"_id": digest}, {"$set": {"last_used": now()}})
+        return to_account(found["account"])
+
+    def _put_account(self, account: Account, active: bool) -> None:
+        fields = {"currency": account.currency, "allowed_ips": list(account.allowed_ips), "active": active}
+        with one_verb():
+            self._connection["accounts"].update_one(
+                {"_id": account.id}, {"$set": fields, "$setOnInsert": {"created": now()}}, upsert=True
+            )
+
+    def add_key(self, account: AccountId, key: str, label: str = "") -> None:
+        fields = {
+            "prefix": key[:4],
+            "label": label,
+            "account": account,
+            "active": True,
+            "created": now(),
+            "last_used": None,
+        }
+        with one_verb():
+            self._connection["keys"].update_one({"_id": keys.digest(key)}, {"$setOnInsert": fields}, upsert=True)
+
+    def revoke_key(self, key: str) -> None:
+        with one_verb():
+            self._connection["keys"].update_one({"_id": keys.digest(key)}, {"$set": {"active": False}})
+
+
+def _key_with_account(digest: str) -> list[dict[str, Any]]:
+    return [
+        {"$match": {"_id": digest, "active": True}},
+        {"$lookup": {"from": "smmapi_accounts", "localField": "account", "foreignField": "_id", "as": "account"}},
+        {"$unwind": "$account"},
+        {"$match": {"account.active": True}},
+        {"$project": {"last_used": 1, "account": 1}},
+    ]

@@ -1,0 +1,180 @@
+"""Orders and refills in MongoDB. Each verb is one command, but where two callers meet."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from ...hooks import AccountId, Order, Refill
+from ...statuses import HIDDEN, OrderStatus
+from .connection import Connection, one_verb
+from .records import Corrupt, from_order, from_refill, to_order, to_refill, whole
+
+BLOCK = 100
+"""Numbers that a process reserves at once."""
+
+_HIDDEN = [status.value for status in HIDDEN]
+
+log = logging.getLogger("flask_smmapi")
+
+
+class Numbers:
+    """Growing numbers for orders and refills, from blocks that a process reserves; what it does not use is lost."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.forget()
+
+    def forget(self) -> None:
+        """Give up the block, which is another process's now."""
+        self._lock = threading.Lock()
+        self._next = self._end = 0
+
+    def take(self) -> int:
+        with self._lock:
+            if self._next == self._end:
+                self._reserve()
+            self._next += 1
+            return self._next - 1
+
+    def _reserve(self) -> None:
+        last = self._connection["meta"].find_one_and_update(
+            {"_id": "numbers"},
+            {"$inc": {"value": Int64(BLOCK)}},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+        self._end = whole(last, "value") + 1
+        self._next = self._end - BLOCK
+
+
+class Orders:
+    """The order store."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._numbers = Numbers(connection)
+
+    def add(self, order: Order) -> Order:
+        with one_verb():
+            stored = replace(order, number=self._numbers.take())
+            while True:
+                try:
+                    self._connection["orders"].insert_one(from_order(stored))
+                    return stored
+                except DuplicateKeyError:
+                    if order.idempotency_key is None:
+                        raise
+                    earlier = self.find_by_key(order.account, order.idempotency_key)
+                    if earlier is not None:
+                        return earlier  # else it was dropped meanwhile, and its key is free
+
+    def find(self, account: AccountId, ids: Sequence[str | int]) -> Iterable[Order]:
+        with one_verb():
+            found = self._connection["orders"].find({"account": account, **_by_ids(ids)})
+            return [to_order(doc) for doc in found]
+
+    def find_by_key(self, account: AccountId, idempotency_key: str) -> Order | None:
+        with one_verb():
+            found = self._connection["orders"].find_one({"account": account, "idempotency_key": idempotency_key})
+            return None if found is None else to_order(found)
+
+    def replace(self, order: Order) -> bool:
+        with one_verb():
+            return self._replace("orders", from_order(order))
+
+    def drop(self, order: Order) -> None:
+        with one_verb():
+            self._connection["orders"].delete_one(
+                {"_id": ObjectId(order.id), "account": order.account, "status": OrderStatus.VOIDING.value}
+            )
+
+    def list(self, account: AccountId, *, limit: int = 50, before: int | None = None) -> Sequence[Order]:
+        query: dict[str, Any] = {"account": account, "status": {"$nin": _HIDDEN}}
+        if before is not None:
+            query["number"] = {"$lt": before}
+        with one_verb():
+            found = self._connection["orders"].find(query).sort("number", -1).limit(limit)
+            return [to_order(doc) for doc in found]
+
+    def unsettled(self, before: datetime) -> Iterator[Order]:
+        """A generator, since there may be many after an outage; each page has its own time limit."""
+        query = {
+            "unsettled": True,
+            "$or": [{"status": {"$ne": OrderStatus.UNPAID.value}}, {"created": {"$lt": before}}],
+        }
+        last: ObjectId | None = None
+        while True:
+            with one_verb():
+                page = {**query, "_id": {"$gt": last}} if last else query
+                docs = list(self._connection["orders"].find(page).sort("_id", 1).limit(BLOCK))
+            yield from filter(None, map(_read_or_log, docs))
+            if len(docs) < BLOCK:
+                return
+            last = docs[-1]["_id"]
+
+    def add_refill(self, refill: Refill) -> Refill | None:
+        with one_verb():
+            stored = replace(refill, number=self._numbers.take())
+            try:
+                self._connection["refills"].insert_one(from_refill(stored))
+            except DuplicateKeyError:
+                taken = {"account": refill.account, "order": ObjectId(refill.order), "n": refill.n}
+                if self._connection["refills"].find_one(taken) is None:
+                    raise
+                return None
+            return stored
+
+    def find_refills(self, account: AccountId, ids: Sequence[str | int]) -> Iterable[Refill]:
+        objects, numbers = _split(ids)
+        either = [{"_id": {"$in": objects}}, {"order": {"$in": objects}}, {"number": {"$in": numbers}}]
+        with one_verb():
+            found = self._connection["refills"].find({"account": account, "$or": either})
+            return [to_refill(doc) for doc in found]
+
+    def replace_refill(self, refill: Refill) -> bool:
+        with one_verb():
+            return self._replace("refills", from_refill(refill))
+
+    def _replace(self, collection: str, doc: dict[str, Any]) -> bool:
+        stored = {"_id": doc["_id"], "account": doc["account"], "revision": doc["revision"]}
+        doc["revision"] = Int64(doc["revision"] + 1)
+        return self._connection[collection].replace_one(stored, doc).matched_count == 1
+
+
+def _read_or_log(doc: dict[str, Any]) -> Order | None:
+    """An order that cannot be read must not keep the others of a list waiting."""
+    try:
+        return to_order(doc)
+    except Corrupt:
+        log.exception("An unsettled order is left out.")
+        return None
+
+
+def _split(ids: Iterable[str | int]) -> tuple[list[ObjectId], list[int]]:
+    """The ObjectIds and the numbers among *ids*."""
+    objects, numbers = [], []
+    for id_ in ids:
+        if isinstance(id_, int):
+            numbers.append(id_)
+        else:
+            objects.append(ObjectId(id_))
+    return objects, numbers
+
+
+def _by_ids(ids: Iterable[str | int]) -> dict[str, Any]:
+    objects, numbers = _split(ids)
+    if not numbers:
+        return {"_id": {"$in": objects}}
+    if not objects:
+        return {"number": {"$in": numbers}}
+    return {"$or": [{"_id": {"$in": objects}}, {"number": {"$in": numbers}}]}

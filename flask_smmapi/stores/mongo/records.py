@@ -1,0 +1,183 @@
+"""Documents to records of the seam and back. Nothing that was changed by hand into nonsense becomes an amount."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+
+from ...hooks import Account, AccountId, Order, Refill, Service
+from ...money import from_units, to_units
+from ...statuses import HIDDEN, OrderStatus, RefillStatus
+
+R = TypeVar("R")
+Doc = Mapping[str, Any]
+
+
+class Corrupt(ValueError):
+    """A document that cannot be what we wrote; the sentence names it."""
+
+    def __init__(self, doc: Doc, reason: object) -> None:
+        super().__init__(f"The document with _id {doc.get('_id')!r} cannot be read: {reason}.")
+
+
+def whole(doc: Doc | None, name: str) -> int:
+    """The whole number in the field *name*.
+
+    :raises Corrupt: if it is none; a double was never written by us.
+    """
+    doc = doc or {}
+    value = doc.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Corrupt(doc, f"{name} is {value!r}, no whole number")
+    return int(value)
+
+
+def _reader(read: Callable[[Doc], R]) -> Callable[[Doc], R]:
+    """*read*, with every failure to do so named as the document's."""
+
+    @wraps(read)
+    def reading(doc: Doc) -> R:
+        try:
+            return read(doc)
+        except Corrupt:
+            raise
+        except (KeyError, TypeError, ValueError) as reason:
+            raise Corrupt(doc, f"{type(reason).__name__} {reason}") from reason
+
+    return reading
+
+
+@_reader
+def to_account(doc: Doc) -> Account:
+    return Account(id=doc["_id"], currency=doc.get("currency"), allowed_ips=tuple(doc.get("allowed_ips") or ()))
+
+
+@_reader
+def to_service(doc: Doc) -> Service:
+    return Service(
+        id=whole(doc, "number"),
+        name=doc["name"],
+        type=doc["type"],
+        category=doc["category"],
+        rate=from_units(whole(doc, "rate")),
+        min=whole(doc, "min"),
+        max=whole(doc, "max"),
+        refill=doc["refill"],
+        cancel=doc["cancel"],
+        dripfeed=doc["dripfeed"],
+    )
+
+
+def from_service(service: Service, edition: int, position: int) -> dict[str, Any]:
+    return {
+        "edition": Int64(edition),
+        "position": Int64(position),
+        "number": Int64(service.id),
+        "name": service.name,
+        "type": service.type,
+        "category": service.category,
+        "rate": Int64(to_units(service.rate)),
+        "min": Int64(service.min),
+        "max": Int64(service.max),
+        "refill": service.refill,
+        "cancel": service.cancel,
+        "dripfeed": service.dripfeed,
+    }
+
+
+@_reader
+def to_order(doc: Doc) -> Order:
+    charge, due_back, paid_back = whole(doc, "charge"), whole(doc, "due_back"), whole(doc, "paid_back")
+    count, remains = whole(doc, "count"), whole(doc, "remains")
+    if not 0 <= paid_back <= due_back <= charge or not 0 <= remains <= count:
+        raise Corrupt(doc, "0 <= paid_back <= due_back <= charge and 0 <= remains <= count do not hold")
+    return Order(
+        id=str(doc["_id"]),
+        account=doc["account"],
+        service=whole(doc, "service"),
+        params=doc["params"],
+        rate=from_units(whole(doc, "rate")),
+        per=whole(doc, "per"),
+        count=count,
+        charge=from_units(charge),
+        currency=doc["currency"],
+        cancelable=doc["cancelable"],
+        refillable=doc["refillable"],
+        fingerprint=doc["fingerprint"],
+        created=doc["created"],
+        remains=remains,
+        idempotency_key=doc.get("idempotency_key"),
+        status=OrderStatus(doc["status"]),
+        ended=doc["ended"],
+        start_count=whole(doc, "start_count"),
+        due_back=from_units(due_back),
+        paid_back=from_units(paid_back),
+        number=whole(doc, "number"),
+        revision=whole(doc, "revision"),
+    )
+
+
+def from_order(order: Order) -> dict[str, Any]:
+    doc = {
+        "_id": ObjectId(order.id),
+        "account": order.account,
+        "number": Int64(order.number),
+        "service": Int64(order.service),
+        "params": dict(order.params),
+        "rate": Int64(to_units(order.rate)),
+        "per": Int64(order.per),
+        "count": Int64(order.count),
+        "charge": Int64(to_units(order.charge)),
+        "currency": order.currency,
+        "cancelable": order.cancelable,
+        "refillable": order.refillable,
+        "fingerprint": order.fingerprint,
+        "created": order.created,
+        "remains": Int64(order.remains),
+        "status": order.status.value,
+        "ended": order.ended,
+        "start_count": Int64(order.start_count),
+        "due_back": Int64(to_units(order.due_back)),
+        "paid_back": Int64(to_units(order.paid_back)),
+        "revision": Int64(order.revision),
+        "unsettled": order.status in HIDDEN or order.paid_back != order.due_back,
+    }
+    if order.idempotency_key is not None:
+        doc["idempotency_key"] = order.idempotency_key
+    return doc
+
+
+@_reader
+def to_refill(doc: Doc) -> Refill:
+    return Refill(
+        id=str(doc["_id"]),
+        account=doc["account"],
+        order=str(doc["order"]),
+        n=whole(doc, "n"),
+        created=doc["created"],
+        status=RefillStatus(doc["status"]),
+        number=whole(doc, "number"),
+        revision=whole(doc, "revision"),
+    )
+
+
+def entry_id(account: AccountId, reference: str) -> dict[str, Any]:
+    """The ``_id`` of a ledger entry: a document, so that neither part can run into the other."""
+    return {"account": account, "reference": reference}
+
+
+def from_refill(refill: Refill) -> dict[str, Any]:
+    return {
+        "_id": ObjectId(refill.id),
+        "account": refill.account,
+        "number": Int64(refill.number),
+        "order": ObjectId(refill.order),
+        "n": refill.n,
+        "created": refill.created,
+        "status": refill.status.value,
+        "revision": Int64(refill.revision),
+    }
