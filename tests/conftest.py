@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from .mongo import mongo_store, mongo_uri, mongod, prepared_database
 from .panel import Panel
+
+__all__ = ["mongo_store", "mongo_uri", "mongod", "panel", "prepared_database"]
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class Panel:
     def __init__(
         self, *, balance: str = "100", config: Mapping[str, Any] | None = None, app: Flask | None = None, **given: Any
     ) -> None:
-        self.store: MemoryStore = given.setdefault("store", MemoryStore())
+        self.store: Any = given.setdefault("store", MemoryStore())
         self.store.set_services(SERVICES)
         self.account = Account(id=1)
         self.key = self.store.add_account(self.account, balance=Decimal(balance))

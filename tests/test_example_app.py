@@ -25,7 +25,6 @@ from example_app.demo import INACTIVE_KEY, NO_MONEY_KEY, PANEL_KEY, STANDARD_KEY
 from flask_smmapi.service_types import SERVICE_TYPES
 
 from .document import in_order
-from .mongo import require_mongod
 from .panel import LINK
 
 ROOT = Path(__file__).parent.parent
@@ -102,9 +101,8 @@ def demo() -> Iterator[Demo]:
 
 
 @pytest.fixture
-def own_mongodb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def own_mongodb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mongod: str) -> Path:
     """Lets the demo start a MongoDB of its own; gives the folder of its data."""
-    require_mongod()
     monkeypatch.delenv("SMMAPI_MONGODB_URI", raising=False)
     monkeypatch.delenv("EXAMPLE_STORE", raising=False)
     monkeypatch.setenv("EXAMPLE_INSTANCE", str(tmp_path))

@@ -64,8 +64,9 @@ def test_it_serves_an_app_and_its_python_needs_no_context(register: Callable[...
 
 
 @pytest.mark.parametrize("register", [by_constructor, by_init_app])
-def test_without_a_store_it_has_one_in_memory(register: Callable[..., SmmApi]) -> None:
+def test_without_a_store_everything_is_in_mongodb(register: Callable[..., SmmApi], mongo_uri: str) -> None:
     app = Flask("panel")
+    app.config["SMMAPI_MONGODB_URI"] = mongo_uri
     store = register(app).store
     key = store.add_account(ME, balance=Decimal(5))
     assert post(app, key, "balance") == {"balance": "5.00000000", "currency": "USD"}

@@ -18,7 +18,6 @@ import pymongo
 from bson.codec_options import CodecOptions
 from mongoengine.connection import ConnectionFailure as NotRegistered
 from mongoengine.connection import get_db
-from mongoengine.context_managers import switch_db
 from pymongo.collection import Collection
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.errors import ConnectionFailure as ConnectionLost
@@ -28,7 +27,7 @@ from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from ...hooks import StoreUnavailable
-from .documents import DOCUMENTS
+from .documents import INDEXES
 
 Documents: TypeAlias = "Collection[dict[str, Any]]"
 
@@ -120,25 +119,23 @@ class Connection:
 
     def create_indexes(self) -> None:
         """Build every index; those that are there already stay."""
+        database = self._database()
         with one_verb(None):
-            self._database()
-            with self._lock:
-                for document in DOCUMENTS:
-                    with switch_db(document, self._alias) as ours:
-                        ours.ensure_indexes()
+            for name, indexes in INDEXES.items():
+                for index in indexes:
+                    database[name].create_index(**index)
 
     def missing_indexes(self) -> list[str]:
         """The indexes that are not there, or not unique where they must be, as ``collection.index``."""
         database = self._database()
         missing = []
         with one_verb():
-            for document in DOCUMENTS:
-                name = document._get_collection_name()
+            for name, indexes in INDEXES.items():
                 there = database[name].index_information()
-                for wanted in document._meta["indexes"]:
-                    found = there.get(wanted["name"])
-                    if found is None or found.get("unique", False) != wanted.get("unique", False):
-                        missing.append(f"{name}.{wanted['name']}")
+                for index in indexes:
+                    found = there.get(index["name"])
+                    if found is None or found.get("unique", False) != index.get("unique", False):
+                        missing.append(f"{name}.{index['name']}")
         return missing
 
     def _open(self) -> dict[str, Documents]:
@@ -146,8 +143,7 @@ class Connection:
         if missing:
             raise StoreUnavailable(f"MongoDB lacks the indexes {', '.join(missing)}. Run: flask smmapi init-db")
         database = self._database()
-        names = [document._get_collection_name() for document in DOCUMENTS]
-        return {name.removeprefix("smmapi_"): database.get_collection(name, **_OPTIONS) for name in names}
+        return {name.removeprefix("smmapi_"): database.get_collection(name, **_OPTIONS) for name in INDEXES}
 
     def _database(self) -> Any:
         with self._lock:

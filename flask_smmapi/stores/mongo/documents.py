@@ -32,6 +32,11 @@ def _meta(collection: str, *indexes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _as_arguments(spec: dict[str, Any]) -> dict[str, Any]:
+    """mongoengine's description of an index as arguments of ``create_index``."""
+    return {"keys" if name == "fields" else name: value for name, value in spec.items()}
+
+
 class SmmAccount(Document):
     """Who pays. The balance is in the ledger."""
 
@@ -160,12 +165,10 @@ class SmmMeta(Document):
     value = LongField()
 
 
-DOCUMENTS: tuple[type[Document], ...] = (
-    SmmAccount,
-    SmmKey,
-    SmmService,
-    SmmOrder,
-    SmmRefill,
-    SmmEntry,
-    SmmMeta,
-)
+_DOCUMENTS: tuple[type[Document], ...] = (SmmAccount, SmmKey, SmmService, SmmOrder, SmmRefill, SmmEntry, SmmMeta)
+
+INDEXES: dict[str, list[dict[str, Any]]] = {
+    document._get_collection_name(): [_as_arguments(spec) for spec in document._meta["index_specs"]]
+    for document in _DOCUMENTS
+}
+"""The indexes of each collection, as pymongo takes them; mongoengine builds its own only on the default connection."""
