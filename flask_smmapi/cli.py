@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 
-from .hooks import StoreUnavailable
+from .hooks import UNAVAILABLE
 from .state import current_state
 
 group = AppGroup("smmapi", help="The order API: database, money, orders.")
 
 
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """*function* as a command that says in a sentence that a store cannot be reached."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except UNAVAILABLE as failure:
+            raise click.ClickException(str(failure)) from None
+
+    return run
+
+
 @group.command("init-db")
+@_command
 def init_db() -> None:
     """Create what the store needs. May be run again at any time."""
     _verb("create_indexes", "needs no preparation")()
@@ -23,8 +39,9 @@ def init_db() -> None:
 
 @group.command()
 @click.option("--older-than", default=60.0, show_default=True, help="Age of an unpaid order, in seconds.")
+@_command
 def reconcile(older_than: float) -> None:
-    """Finish what a killed process left undone."""
+    """Finish what a killed process left undone. Exits with 1 if an order could not be put right."""
     result = current_state().context.placement.reconcile(timedelta(seconds=older_than))
     click.echo(f"{result.abandoned} orders abandoned, {result.paid_back} paid back, {result.failed} failed.")
     if result.failed:
@@ -32,8 +49,9 @@ def reconcile(older_than: float) -> None:
 
 
 @group.command()
+@_command
 def audit() -> None:
-    """Recompute every account, and compare the orders with the ledger. Changes nothing."""
+    """Recompute every account, compare the orders with the ledger. Changes nothing; exits with 1 on a difference."""
     find_differences = _verb("audit", "keeps no ledger to audit")
     differences = 0
     for difference in find_differences(lambda count: click.echo(f"{count} documents read …", err=True)):
@@ -45,12 +63,10 @@ def audit() -> None:
 
 
 @group.command()
+@_command
 def doctor() -> None:
-    """Say what is wrong with the set-up, and what to do."""
-    try:
-        missing = _verb("missing_indexes", "needs no doctor")()
-    except StoreUnavailable as failure:
-        raise click.ClickException(str(failure)) from None
+    """Say what is wrong with the set-up, and what to do. Exits with 1 if something is."""
+    missing = _verb("missing_indexes", "needs no doctor")()
     if missing:
         raise click.ClickException(f"Missing indexes: {', '.join(missing)}. Run: flask smmapi init-db")
     click.echo("All is well.")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 
 from ... import keys
 from ...hooks import Account, Service
 from ...money import ZERO
 from .accounts import Accounts
-from .audit import Difference, audit
+from .auditing import YOUNG, Difference, audit
 from .catalog import PriceList
 from .connection import Connection
 from .ledger import Ledger
@@ -69,14 +70,18 @@ class MongoStore(Accounts, Ledger, Orders):
         """Put *services* in the place of the price list."""
         self.catalog.set(services)
 
-    def audit(self, progress: Callable[[int], None] | None = None) -> Iterator[Difference]:
+    def audit(
+        self, progress: Callable[[int], None] | None = None, older_than: timedelta = YOUNG
+    ) -> Iterator[Difference]:
         """Recompute every account from its entries and compare the orders with the ledger; give every difference.
 
         It changes nothing, and its memory does not grow with the data.
 
         :param progress: is told the number of documents read so far, now and then.
+        :param older_than: how old an order must be to be looked at; younger ones may be on their way.
+        :raises StoreUnavailable: if the server cannot be reached.
         """
-        return audit(self._connection, progress)
+        return audit(self._connection, progress, older_than)
 
     def forget(self) -> None:
         """Drop what is in memory; the database has it all."""

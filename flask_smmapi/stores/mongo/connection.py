@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timezone
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
@@ -66,7 +66,7 @@ def one_verb(seconds: float | None = VERB_TIMEOUT) -> Iterator[None]:
     :raises StoreUnavailable: if the server cannot be reached, or not in time.
     """
     try:
-        with pymongo.timeout(seconds):
+        with nullcontext() if seconds is None else pymongo.timeout(seconds):
             yield
     except PyMongoError as failure:
         if _is_outage(failure):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,11 +17,11 @@ from bson.objectid import ObjectId
 from ...hooks import AccountId, Order
 from ...placement import now
 from ...statuses import HIDDEN
-from .connection import Connection
+from .connection import Connection, one_verb
 from .records import Corrupt, entry_id, to_order, whole
 
 YOUNG = timedelta(minutes=2)
-"""Orders of this age may be on their way."""
+"""Orders up to this age may be on their way."""
 
 PROGRESS_EVERY = 10_000
 """Documents between two calls of the progress function."""
@@ -44,15 +44,21 @@ class Difference(NamedTuple):
     what: str
 
 
-def audit(connection: Connection, progress: Callable[[int], None] | None = None) -> Iterator[Difference]:
+def audit(
+    connection: Connection, progress: Callable[[int], None] | None = None, older_than: timedelta = YOUNG
+) -> Iterator[Difference]:
     """Every difference in the store.
 
     :param progress: is told the number of documents read so far, now and then.
+    :param older_than: how old an order must be to be looked at.
+    :raises StoreUnavailable: if the server cannot be reached.
     """
     counted = _Counter(progress or (lambda count: None))
-    yield from _audit_ledger(connection, counted)
-    yield from _audit_orders(connection, counted)
-    yield from _audit_debits(connection, counted)
+    before = now() - older_than
+    with one_verb(None):
+        yield from _audit_ledger(connection, counted)
+        yield from _audit_orders(connection, counted, before)
+        yield from _audit_debits(connection, counted, before)
 
 
 class _Counter:
@@ -78,6 +84,8 @@ def _audit_ledger(connection: Connection, counted: _Counter) -> Iterator[Differe
         if entry["account"] != account:
             account, seq, balance = entry["account"], 0, 0
         where = f"account {account!r}, entry {entry['_id']!r}"
+        if entry["_id"].get("account") != account:
+            yield Difference(where, "its _id is another account's")
         try:
             units, found_seq, found = whole(entry, "units"), whole(entry, "seq"), whole(entry, "balance")
         except Corrupt as reason:
@@ -92,10 +100,9 @@ def _audit_ledger(connection: Connection, counted: _Counter) -> Iterator[Differe
         seq, balance = found_seq, found
 
 
-def _audit_orders(connection: Connection, counted: _Counter) -> Iterator[Difference]:
+def _audit_orders(connection: Connection, counted: _Counter, before: datetime) -> Iterator[Difference]:
     """Each order was paid, and was paid back what it says."""
-    old = {"created": {"$lt": now() - YOUNG}}
-    for batch in _batches(counted.over(connection["orders"].find(old))):
+    for batch in _batches(counted.over(connection["orders"].find({"created": {"$lt": before}}))):
         differing = list(_differences(connection, batch))
         again = connection["orders"].find({"_id": {"$in": [order["_id"] for order, _ in differing]}})
         for order, what in _differences(connection, list(again)):
@@ -141,9 +148,9 @@ def _paid_back(connection: Connection, order: Order, credit: Document | None) ->
     return given
 
 
-def _audit_debits(connection: Connection, counted: _Counter) -> Iterator[Difference]:
+def _audit_debits(connection: Connection, counted: _Counter, before: datetime) -> Iterator[Difference]:
     """Each debit that was not undone belongs to an order."""
-    old: dict[str, Any] = {"kind": "debit", "at": {"$lt": now() - YOUNG}}
+    old: dict[str, Any] = {"kind": "debit", "at": {"$lt": before}}
     for batch in _batches(counted.over(connection["ledger"].find(old))):
         for entry in _orphans(connection, _orphans(connection, batch)):
             where = f"account {entry['account']!r}, order {entry['_id']['reference']}"
