@@ -156,7 +156,7 @@ def test_orders_refills_and_ledger_can_be_sharded_by_account(panel: Panel, comma
     """Every unique index begins with the account or is an _id; every query and write of a request names the account."""
     for collection in ("smmapi_orders", "smmapi_refills", "smmapi_ledger"):
         for index in INDEXES[collection]:
-            assert not index.get("unique") or index["keys"][0][0] == "account"
+            assert not index.options.get("unique") or index.keys[0][0] == "account"
     order = panel.place()
     queries = [
         *sent(panel, commands, "status", order=order.number),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import timezone
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -38,7 +37,7 @@ DATABASE = "smmapi"
 """The database, if the URI names none."""
 
 _OPTIONS: dict[str, Any] = {
-    "codec_options": CodecOptions(tz_aware=True, tzinfo=timezone.utc),
+    "codec_options": CodecOptions(tz_aware=True),
     "read_preference": ReadPreference.PRIMARY,
     "read_concern": ReadConcern(),
     "write_concern": WriteConcern(w="majority", j=True),
@@ -123,7 +122,7 @@ class Connection:
         with one_verb(None):
             for name, indexes in INDEXES.items():
                 for index in indexes:
-                    database[name].create_index(**index)
+                    database[name].create_index(index.keys, **index.options)
 
     def missing_indexes(self) -> list[str]:
         """The indexes that are not there, or not unique where they must be, as ``collection.index``."""
@@ -132,10 +131,10 @@ class Connection:
         with one_verb():
             for name, indexes in INDEXES.items():
                 there = database[name].index_information()
-                for index in indexes:
-                    found = there.get(index["name"])
-                    if found is None or found.get("unique", False) != index.get("unique", False):
-                        missing.append(f"{name}.{index['name']}")
+                for _, options in indexes:
+                    found = there.get(options["name"])
+                    if found is None or found.get("unique", False) != options.get("unique", False):
+                        missing.append(f"{name}.{options['name']}")
         return missing
 
     def _open(self) -> dict[str, Documents]:

@@ -7,7 +7,7 @@ with the account, so that a large panel can shard by it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from mongoengine import (
     BooleanField,
@@ -32,9 +32,20 @@ def _meta(collection: str, *indexes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _as_arguments(spec: dict[str, Any]) -> dict[str, Any]:
-    """mongoengine's description of an index as arguments of ``create_index``."""
-    return {"keys" if name == "fields" else name: value for name, value in spec.items()}
+class Index(NamedTuple):
+    """What ``create_index`` takes.
+
+    :param keys: each field with its direction.
+    :param options: its name among them.
+    """
+
+    keys: list[tuple[str, int]]
+    options: dict[str, Any]
+
+
+def _as_index(spec: dict[str, Any]) -> Index:
+    """mongoengine's description of an index as pymongo has it."""
+    return Index(spec["fields"], {name: value for name, value in spec.items() if name != "fields"})
 
 
 class SmmAccount(Document):
@@ -167,8 +178,8 @@ class SmmMeta(Document):
 
 _DOCUMENTS: tuple[type[Document], ...] = (SmmAccount, SmmKey, SmmService, SmmOrder, SmmRefill, SmmEntry, SmmMeta)
 
-INDEXES: dict[str, list[dict[str, Any]]] = {
-    document._get_collection_name(): [_as_arguments(spec) for spec in document._meta["index_specs"]]
+INDEXES: dict[str, list[Index]] = {
+    document._get_collection_name(): [_as_index(spec) for spec in document._meta["index_specs"]]
     for document in _DOCUMENTS
 }
-"""The indexes of each collection, as pymongo takes them; mongoengine builds its own only on the default connection."""
+"""The indexes of each collection, for pymongo; mongoengine builds its own on the default connection alone."""

@@ -84,7 +84,7 @@ class Orders:
         with one_verb():
             if not numbers:
                 # Else the server may prefer the account's index, for an account that has few orders, and keep to it.
-                found = collection.find({"account": account, "_id": {"$in": objects}}, hint="_id_")
+                found = collection.find({"account": account, "_id": {"$in": objects}}).hint("_id_")
             else:
                 found = collection.find(_either(account, _id=objects, number=numbers))
             return [to_order(doc) for doc in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -36,6 +37,17 @@ def whole(doc: Doc | None, name: str) -> int:
     return int(value)
 
 
+def field(doc: Doc, name: str, kind: type[R]) -> R:
+    """The value of the field *name*.
+
+    :raises Corrupt: if it is not of that kind.
+    """
+    value = doc.get(name)
+    if not isinstance(value, kind):
+        raise Corrupt(doc, f"{name} is {value!r}, no {kind.__name__}")
+    return value
+
+
 def _reader(read: Callable[[Doc], R]) -> Callable[[Doc], R]:
     """*read*, with every failure to do so named as the document's."""
 
@@ -53,22 +65,26 @@ def _reader(read: Callable[[Doc], R]) -> Callable[[Doc], R]:
 
 @_reader
 def to_account(doc: Doc) -> Account:
-    return Account(id=doc["_id"], currency=doc.get("currency"), allowed_ips=tuple(doc.get("allowed_ips") or ()))
+    return Account(
+        id=doc["_id"],
+        currency=None if doc.get("currency") is None else field(doc, "currency", str),
+        allowed_ips=tuple(field(doc, "allowed_ips", list)),
+    )
 
 
 @_reader
 def to_service(doc: Doc) -> Service:
     return Service(
         id=whole(doc, "number"),
-        name=doc["name"],
-        type=doc["type"],
-        category=doc["category"],
+        name=field(doc, "name", str),
+        type=field(doc, "type", str),
+        category=field(doc, "category", str),
         rate=from_units(whole(doc, "rate")),
         min=whole(doc, "min"),
         max=whole(doc, "max"),
-        refill=doc["refill"],
-        cancel=doc["cancel"],
-        dripfeed=doc["dripfeed"],
+        refill=field(doc, "refill", bool),
+        cancel=field(doc, "cancel", bool),
+        dripfeed=field(doc, "dripfeed", bool),
     )
 
 
@@ -99,20 +115,20 @@ def to_order(doc: Doc) -> Order:
         id=str(doc["_id"]),
         account=doc["account"],
         service=whole(doc, "service"),
-        params=doc["params"],
+        params=field(doc, "params", dict),
         rate=from_units(whole(doc, "rate")),
         per=whole(doc, "per"),
         count=count,
         charge=from_units(charge),
-        currency=doc["currency"],
-        cancelable=doc["cancelable"],
-        refillable=doc["refillable"],
-        fingerprint=doc["fingerprint"],
-        created=doc["created"],
+        currency=field(doc, "currency", str),
+        cancelable=field(doc, "cancelable", bool),
+        refillable=field(doc, "refillable", bool),
+        fingerprint=field(doc, "fingerprint", str),
+        created=field(doc, "created", datetime),
         remains=remains,
         idempotency_key=doc.get("idempotency_key"),
         status=OrderStatus(doc["status"]),
-        ended=doc["ended"],
+        ended=None if doc["ended"] is None else field(doc, "ended", datetime),
         start_count=whole(doc, "start_count"),
         due_back=from_units(due_back),
         paid_back=from_units(paid_back),
@@ -158,7 +174,7 @@ def to_refill(doc: Doc) -> Refill:
         account=doc["account"],
         order=str(doc["order"]),
         n=whole(doc, "n"),
-        created=doc["created"],
+        created=field(doc, "created", datetime),
         status=RefillStatus(doc["status"]),
         number=whole(doc, "number"),
         revision=whole(doc, "revision"),

@@ -1,0 +1,145 @@
+"""A document that was changed by hand into nonsense fails its own request, is named in the log, and is never an amount.
+
+One thread is enough here, so mongomock will do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import mongoengine
+import mongomock
+import pytest
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+
+from flask_smmapi.stores.mongo import MongoStore
+
+from .panel import LINK, Panel
+
+FAILED = (500, {"error": "Internal server error"})
+
+
+@pytest.fixture
+def db() -> Iterator[Any]:
+    client = mongoengine.connect("panel", mongo_client_class=mongomock.MongoClient, uuidRepresentation="standard")
+    yield client["panel"]
+    mongoengine.disconnect_all()
+
+
+@pytest.fixture
+def panel(db: Any) -> Panel:
+    store = MongoStore()
+    store.create_indexes()
+    return Panel(store=store)
+
+
+def answered(panel: Panel, action: str, **params: Any) -> tuple[int, Any]:
+    answer = panel.post(action, **params)
+    return answer.status, answer.json
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"charge": "1.00000000"},
+        {"charge": 1.0},
+        {"charge": Int64(-5)},
+        {"due_back": Int64(10**8 + 1)},
+        {"paid_back": Int64(7)},
+        {"remains": Int64(1001)},
+        {"remains": Int64(-1)},
+        {"count": None},
+        {"status": "DONE"},
+        {"status": None},
+        {"rate": True},
+        {"created": "yesterday"},
+        {"created": None},
+        {"currency": 5},
+        {"currency": None},
+        {"cancelable": "yes"},
+        {"params": ["link"]},
+        {"start_count": "many"},
+        {"number": 1.0},
+    ],
+    ids=repr,
+)
+def test_an_order(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]) -> None:
+    order, sound = panel.place(), panel.place()
+    db["smmapi_orders"].update_one({"_id": ObjectId(order.id)}, {"$set": changes})
+    for action in ("status", "cancel"):
+        caplog.clear()
+        assert answered(panel, action, order=order.id) == FAILED
+        assert order.id in caplog.text
+        assert next(iter(changes)) in caplog.text
+    assert panel.post("status", order=sound.id).status == 200
+    assert panel.balance == 98
+
+
+@pytest.mark.parametrize("name", ["charge", "status", "params", "revision", "fingerprint", "cancelable", "created"])
+def test_an_order_that_lacks_a_field(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    order = panel.place()
+    db["smmapi_orders"].update_one({"_id": ObjectId(order.id)}, {"$unset": {name: 1}})
+    assert answered(panel, "status", order=order.id) == FAILED
+    assert order.id in caplog.text
+    assert name in caplog.text
+
+
+@pytest.mark.parametrize(
+    "changes", [{"balance": "100"}, {"balance": 99.5}, {"balance": Int64(-1)}, {"seq": None}, {"seq": 1.0}], ids=repr
+)
+def test_the_newest_entry_of_a_ledger(
+    panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]
+) -> None:
+    db["smmapi_ledger"].update_one({"account": 1}, {"$set": changes})
+    panel.store.forget()
+    assert answered(panel, "balance") == FAILED
+    assert "opening:1" in caplog.text
+    assert answered(panel, "add", service=123, link=LINK, quantity=1000) == FAILED
+    assert db["smmapi_ledger"].count_documents({"units": {"$ne": 0}}) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"rate": 0.5}, {"rate": Int64(-1)}, {"type": "Unknown"}, {"min": Int64(9), "max": Int64(3)}, {"name": None}],
+    ids=repr,
+)
+def test_a_row_of_the_price_list(
+    panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]
+) -> None:
+    db["smmapi_services"].update_one({"number": 123}, {"$set": changes})
+    panel.store.forget()
+    assert answered(panel, "services") == FAILED
+    assert "123" in caplog.text
+    assert answered(panel, "balance")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "changes", [{"allowed_ips": "everywhere"}, {"allowed_ips": ["everywhere"]}, {"currency": 5}], ids=repr
+)
+def test_an_account(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]) -> None:
+    db["smmapi_accounts"].update_one({"_id": 1}, {"$set": changes})
+    assert answered(panel, "balance") == FAILED
+    assert "The document with _id 1 cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("changes", [{"status": "Done"}, {"n": "first"}, {"created": None}])
+def test_a_refill(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]) -> None:
+    order = panel.complete(panel.place())
+    refill = panel.post("refill", order=order.id).json["refill"]
+    db["smmapi_refills"].update_one({}, {"$set": changes})
+    assert answered(panel, "refill_status", refill=refill) == FAILED
+    assert refill in caplog.text
+
+
+def test_reconcile_goes_on_with_the_others(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture) -> None:
+    bad, good = panel.place(), panel.place()
+    for order in (bad, good):
+        db["smmapi_orders"].update_one({"_id": ObjectId(order.id)}, {"$set": {"unsettled": True, "status": "VOIDING"}})
+    db["smmapi_orders"].update_one({"_id": ObjectId(bad.id)}, {"$set": {"charge": None}})
+    with caplog.at_level(logging.ERROR):
+        assert panel.smmapi.reconcile().abandoned == 1
+    assert bad.id in caplog.text
+    assert panel.balance == 99
