@@ -109,10 +109,10 @@ def test_the_newest_entry_of_a_ledger(
 def test_a_row_of_the_price_list(
     panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]
 ) -> None:
-    db["smmapi_services"].update_one({"number": 123}, {"$set": changes})
+    row = db["smmapi_services"].find_one_and_update({"number": 123}, {"$set": changes})
     panel.store.forget()
     assert answered(panel, "services") == FAILED
-    assert "123" in caplog.text
+    assert str(row["_id"]) in caplog.text
     assert answered(panel, "balance")[0] == 200
 
 
