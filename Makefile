@@ -1,12 +1,13 @@
-# make demo   the demo panel on http://127.0.0.1:8000 (HOST, PORT and EXAMPLE_STORE change it)
+# make demo   the demo panel on http://127.0.0.1:8000 (HOST, PORT, WORKERS and EXAMPLE_STORE change it)
 # make test   the whole test suite, with branch coverage
 # make lint   ruff and mypy
+# make bench-growth   how requests slow down as orders pile up (two minutes)
 # make clean  remove what the others made
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench-growth clean
 
 demo: .venv/demo
 	@$(BIN)/python -m example_app
@@ -19,6 +20,9 @@ lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench-growth: .venv/test
+	$(BIN)/python -m benchmarks.growth
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from flask_smmapi import cli
 from flask_smmapi.config import SETTINGS
+from flask_smmapi.stores.mongo import documents
 
 from .panel import LINK, at_once
 
@@ -56,21 +58,32 @@ def run(*blocks: str, **names: Any) -> dict[str, Any]:
     return namespace
 
 
-def test_five_lines_install_it() -> None:
+@pytest.fixture
+def install(mongo_uri: str) -> str:
+    """The five lines, with the tests' server in them."""
+    named = "mongodb://127.0.0.1:27017/panel"
+    assert named in INSTALL
+    return INSTALL.replace(named, mongo_uri)
+
+
+def test_five_lines_install_it(install: str) -> None:
     assert len(INSTALL.splitlines()) == 5
-    app = run(INSTALL)["app"]
+    app = run(install)["app"]
     assert client_of(app, "none")(action="balance") == {"error": "Invalid API key format"}
 
 
-def test_a_service_an_account_and_money_open_it() -> None:
-    names = run(INSTALL, FILL)
+@pytest.mark.parametrize("store", ["MongoDB", "MemoryStore()"])
+def test_a_service_an_account_and_money_open_it(install: str, store: str) -> None:
+    in_memory = "from flask_smmapi.stores.memory import MemoryStore\nsmmapi = SmmApi(app, store=MemoryStore())"
+    assert "SmmApi(app, store=MemoryStore())" in README
+    names = run(install if store == "MongoDB" else INSTALL.replace("smmapi = SmmApi(app)", in_memory), FILL)
     post = client_of(names["app"], names["key"])
     assert post(action="add", service="123", link=LINK, quantity="1000").keys() == {"order"}
     assert post(action="balance") == {"balance": "99.00000000", "currency": "USD"}
 
 
-def test_the_hooks_work(database: Any) -> None:
-    app = run(INSTALL, FILL, HOOKS, connect=database)["app"]
+def test_the_hooks_work(install: str, database: Any) -> None:
+    app = run(install, FILL, HOOKS, connect=database)["app"]
     post = client_of(app, "abcd1234.efgh5678-ijkl9012")
     assert [row["service"] for row in post(action="services")] == [123]
     order = post(action="add", service="123", link=LINK, quantity="1000")["order"]
@@ -81,8 +94,8 @@ def test_the_hooks_work(database: Any) -> None:
     assert client_of(app, "abcd1234.efgh5678-inactive")(action="balance") == {"error": "Invalid API key"}
 
 
-def test_the_wallet_keeps_its_duties(database: Any) -> None:
-    wallet = run(INSTALL, FILL, HOOKS, connect=database)["Wallet"]()
+def test_the_wallet_keeps_its_duties(install: str, database: Any) -> None:
+    wallet = run(install, FILL, HOOKS, connect=database)["Wallet"]()
     assert sum(at_once(8, lambda n: wallet.debit(7, Decimal(30), f"order-{n}"))) == 3
     assert wallet.balance(7) == 10
     assert at_once(8, lambda n: wallet.debit(7, Decimal(10), "the last")) == [True] * 8
@@ -113,7 +126,26 @@ def test_make_knows_the_commands() -> None:
     assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/protocol.md"])
+def test_the_shell_knows_the_commands() -> None:
+    pages = README + "".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
+    commands = set(re.findall(r"flask smmapi\s+([a-z-]+)", pages))
+    assert commands == set(cli.group.commands)
+
+
+def test_the_documents_that_are_named_for_queries_are_there() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert set(re.findall(r"`(Smm[A-Z]\w+)`", page)) == {
+        "SmmAccount",
+        "SmmKey",
+        "SmmService",
+        "SmmOrder",
+        "SmmRefill",
+        "SmmEntry",
+    }
+    assert all(hasattr(documents, name) for name in re.findall(r"`(Smm[A-Z]\w+)`", page))
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/protocol.md", "docs/operations.md"])
 def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
     targets = re.findall(r"\]\((?!https?://)([^)#]+)", path.read_text("utf-8"))
