@@ -8,14 +8,12 @@ import os
 import socket
 import threading
 import time
+from ipaddress import ip_address
 
 from flask import Flask
 
 from . import create_app, store_name
 from .demo import STANDARD_KEY
-
-HOST = os.environ.get("HOST", "127.0.0.1")
-PORT = int(os.environ.get("PORT", "8000"))
 
 RECONCILE_EVERY = 30.0
 """Seconds."""
@@ -42,10 +40,25 @@ def reconcile_forever(app: Flask) -> None:
             logging.getLogger(__name__).exception("Reconcile failed; it is tried again.")
 
 
+def address() -> tuple[str, int]:
+    """Where to serve: ``HOST`` and ``PORT``, else 127.0.0.1 and 8000.
+
+    :raises ValueError: if they are no IP address and no port.
+    """
+    host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
+    if not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise ValueError(f"PORT is {port!r}; it must be a number from 1 to 65535.")
+    try:
+        return str(ip_address(host)), int(port)
+    except ValueError:
+        raise ValueError(f"HOST is {host!r}; it must be an IP address such as 127.0.0.1 or 0.0.0.0.") from None
+
+
 def greet(app: Flask) -> None:
     """Print what to try, as soon as it works."""
-    wait_until_it_listens()
-    url = f"http://{HOST}:{PORT}/api/v2"
+    host, port = address()
+    wait_until_it_listens(host, port)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v2"
     kept = "in memory" if store_name() == "memory" else "in MongoDB, also when it ends"
     print(f"\nThe order API is at {url}. It keeps everything {kept}; Ctrl-C ends it. Try:\n")
     print(f"  curl {url} -d key={STANDARD_KEY} -d action=balance\n")
@@ -55,10 +68,10 @@ def greet(app: Flask) -> None:
     print(flush=True)
 
 
-def wait_until_it_listens() -> None:
+def wait_until_it_listens(host: str, port: int) -> None:
     while True:
         try:
-            socket.create_connection((HOST, PORT)).close()
+            socket.create_connection((host, port)).close()
             return
         except OSError:
             time.sleep(0.05)

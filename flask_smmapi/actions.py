@@ -34,16 +34,16 @@ from .errors import (
 )
 from .hooks import Account, Catalog, Order, OrderStore, Refill, Service, Wallet
 from .ids import new_id, parse_id, parse_number
-from .money import price
-from .params import Params, split_ids
+from .money import checked, price
+from .params import SEPARATORS, Params, split_ids, split_lines
 from .placement import Placement, now
-from .service_types import SERVICE_TYPES, build_schemas
+from .service_types import FIELDS, SERVICE_TYPES, build_schemas
 from .statuses import HIDDEN, REFILL_IN_FLIGHT, REFILLABLE
 
 T = TypeVar("T")
 
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{8,128}")
-_NOT_THE_ORDER = frozenset({"key", "action", "request_id"})  # may differ between a request and its repeat
+_OF_THE_ORDER = frozenset({"service", "link", *FIELDS})  # all else may differ between a request and its repeat
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def add(context: Context, account: Account, params: Params) -> Order:
         raise IncorrectParameter("request_id")
     fingerprint = _fingerprint(params)
     # Before validating: the price list may have changed since the order was placed.
-    earlier = context.placement.earlier(account.id, key, fingerprint) if key else None
+    earlier = None if key is None else context.placement.earlier(account.id, key, fingerprint)
     return earlier or context.placement.place(_draft(context, account, params, key, fingerprint))
 
 
@@ -129,7 +129,7 @@ def cancel(context: Context, account: Account, params: Params) -> Answers[Order]
 def refill(context: Context, account: Account, params: Params) -> RefillAnswers:
     """Ask for refills. The document names the order ``refill``, the field ``order`` or ``orders``."""
     by_document = "refill" in params and not params.keys() & {"order", "orders"}
-    written, many = [params.get("refill", "")], False
+    written, many = [params.get("refill", "").strip()], False
     if not by_document:
         written, many = _requested(params, "order", "orders", context.max_ids)
     found = _find_orders(context, account, written)
@@ -153,7 +153,7 @@ def refill_status(context: Context, account: Account, params: Params) -> Answers
 
 def balance(context: Context, account: Account, params: Params) -> Balance:
     """What the account has."""
-    return Balance(context.wallet.balance(account.id), context.currency_of(account))
+    return Balance(checked(context.wallet.balance(account.id)), context.currency_of(account))
 
 
 ACTIONS: dict[str, Callable[[Context, Account, Params], Any]] = {
@@ -206,8 +206,13 @@ def _answers(found: Iterable[tuple[str, T | SmmError]], many: bool, verb: Callab
 
 
 def _fingerprint(params: Params) -> str:
-    order = {name: text for name, text in params.items() if name not in _NOT_THE_ORDER}
+    order = {name: _plain(name, text) for name, text in params.items() if name in _OF_THE_ORDER}
     return hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(name: str, text: str) -> str:
+    """*text*, the same for every way to write the lines of a list."""
+    return "\n".join(split_lines(text)) if SEPARATORS.get(name) == "\n" else text
 
 
 def _draft(context: Context, account: Account, params: Params, key: str | None, fingerprint: str) -> Order:

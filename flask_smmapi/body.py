@@ -79,7 +79,7 @@ def _parse_multipart(data: bytes, boundary: str) -> dict[str, Any]:
         form, _ = parser.parse(BytesIO(data), boundary.encode("ascii"), len(data))
     except RequestEntityTooLarge:
         raise IncorrectRequest from None
-    if not boundary or None in form:  # None: a part without a name
+    if not boundary or not data or None in form:  # None: a part without a name
         raise IncorrectRequest
     return _first([(name, text.encode("latin-1").decode()) for name, text in form.items(multi=True)])
 

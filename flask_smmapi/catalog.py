@@ -34,4 +34,6 @@ class ServiceList:
 
 def as_service_list(services: Iterable[Service]) -> ServiceList:
     """*services* as a price list; one that is a ``ServiceList`` already is given back as it is."""
+    if services is None:
+        raise TypeError("The catalog must answer the account's services, an empty list if there are none; not None.")
     return services if isinstance(services, ServiceList) else ServiceList(services)

@@ -25,7 +25,7 @@ class Setting(NamedTuple):
 
 
 def _is_prefix(value: Any) -> bool:
-    return isinstance(value, str) and (value == "" or value.startswith("/"))
+    return isinstance(value, str) and (value == "" or bool(re.fullmatch(r"/[^<>?#\s]*", value)))
 
 
 def _is_dialect(value: Any) -> bool:
@@ -48,7 +48,7 @@ def _is_pattern(value: Any) -> bool:
 
 
 def _is_whole(least: int) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31
 
 
 def _is_limit(value: Any) -> bool:

@@ -90,12 +90,13 @@ class SmmApi:
         if "smmapi" in app.extensions:
             raise RuntimeError("SmmApi is registered with this app already; one extension serves one app once.")
         config.complete(app.config)
-        app.extensions["smmapi"] = self._build_state(app)
-        self._apps.append(app)
-        app.cli.add_command(cli.group)
+        state = self._build_state(app)
         blueprint = make_blueprint()
         self._step_aside(app, blueprint)
         app.register_blueprint(blueprint, url_prefix=app.config["SMMAPI_URL_PREFIX"] or None)
+        app.cli.add_command(cli.group)
+        app.extensions["smmapi"] = state
+        self._apps.append(app)
 
     def place(self, account: Account, params: Mapping[str, Any], idempotency_key: str | None = None) -> Order:
         """Place an order for *account*, as the action ``add`` does.
@@ -103,8 +104,8 @@ class SmmApi:
         :param params: the service and its parameters, as a client would send them.
         :raises SmmError: as the action does.
         """
-        key = {} if idempotency_key is None else {"request_id": idempotency_key}
-        return actions.add(self._context, account, clean({**params, **key}))
+        key = {} if idempotency_key is None else {"request_id": str(idempotency_key)}
+        return actions.add(self._context, account, {**clean(params), **key})
 
     def cancel(self, account: Account, order: str | int) -> Order:
         """Cancel the order with that id or number.
@@ -208,7 +209,8 @@ class SmmApi:
                 f"Add that, or give another object: SmmApi(app, {part}=…)."
             )
         if not verbs and not callable(player):
-            raise RuntimeError(f"Nobody plays the {part}: give a function, SmmApi(app, {part}=…).")
+            what = "Nobody plays" if player is None else f"{type(player).__name__} is no function and cannot be"
+            raise RuntimeError(f"{what} the {part}: give a function, SmmApi(app, {part}=…).")
         return player
 
     def _build_throttle(self, app: Flask) -> Throttle:

@@ -36,7 +36,7 @@ class Account:
     :param id: the host's own id, an integer or a string.
     :param currency: ISO code of the balance; None for the app's ``SMMAPI_CURRENCY``.
     :param allowed_ips: addresses or networks (``192.0.2.7``, ``2001:db8::/32``) that may use the key; empty for any.
-    :raises ValueError: if one of these is neither.
+    :raises ValueError: if a value cannot be; the sentence says which, and what would do.
     """
 
     id: AccountId
@@ -44,12 +44,14 @@ class Account:
     allowed_ips: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not _is_a(self.id, int) and not isinstance(self.id, str):
+            raise ValueError(f"Account {self.id!r} has an id that is neither an integer nor a string.")
         try:
             if isinstance(self.allowed_ips, str):
                 raise ValueError("a text")
             for entry in self.allowed_ips:
                 ip_network(entry, strict=False)
-        except ValueError as wrong:
+        except (TypeError, ValueError) as wrong:
             raise ValueError(
                 f"Account {self.id!r} has the allowed_ips {self.allowed_ips!r} ({wrong}); give a tuple of addresses "
                 "and networks, such as ('192.0.2.7', '2001:db8::/32')."
@@ -83,15 +85,50 @@ class Service:
     dripfeed: bool = False
 
     def __post_init__(self) -> None:
+        for name, kind in _SERVICE_FIELDS.items():
+            value = getattr(self, name)
+            if not _is_a(value, kind):
+                raise ValueError(f"Service {self.id!r} has the {name} {value!r}; it must be of type {kind.__name__}.")
+        if not 0 <= self.id < 10**18:
+            raise ValueError(f"Service {self.id} has an id that no client can write; it must be of 1 to 18 digits.")
         if self.type not in SERVICE_TYPES:
             known = ", ".join(SERVICE_TYPES)
             raise ValueError(f"Service {self.id} has the unknown type {self.type!r}; the types are: {known}.")
-        if to_units(self.rate) < 0 or not is_chargeable(self.rate):
-            raise ValueError(f"Service {self.id} has the rate {self.rate}; it must be 0 or more and fit into 64 bits.")
+        if not _is_rate(self.rate):
+            raise ValueError(
+                f"Service {self.id} has the rate {self.rate}; it must be 0 or more, have at most eight places, and fit "
+                "into 64 bits."
+            )
         if not 0 <= self.min <= self.max:
             raise ValueError(f"Service {self.id} has min {self.min} and max {self.max}; 0 <= min <= max must hold.")
         if self.dripfeed and SERVICE_TYPES[self.type].times != "runs":
             raise ValueError(f"Service {self.id} is of type {self.type}, which knows no drip-feed; set dripfeed=False.")
+
+
+def _is_a(value: object, kind: type) -> bool:
+    """Whether *value* is of that kind; a bool is no int here, since SQL's booleans come as either."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _is_rate(rate: Decimal) -> bool:
+    try:
+        return to_units(rate) >= 0 and is_chargeable(rate)
+    except ValueError:
+        return False
+
+
+_SERVICE_FIELDS: dict[str, type] = {
+    "id": int,
+    "name": str,
+    "type": str,
+    "category": str,
+    "rate": Decimal,
+    "min": int,
+    "max": int,
+    "refill": bool,
+    "cancel": bool,
+    "dripfeed": bool,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,15 @@ def from_units(units: int) -> Decimal:
     return Decimal(f"{units}E-8")
 
 
+def checked(amount: Decimal) -> Decimal:
+    """*amount*, which a host gave, with eight places.
+
+    :raises TypeError: if it is no ``Decimal``.
+    :raises ValueError: if eight places do not hold it.
+    """
+    return from_units(to_units(amount))
+
+
 def parse(value: str | int | Decimal) -> Decimal:
     """*value* as an amount with eight places.
 
@@ -54,7 +63,7 @@ def parse(value: str | int | Decimal) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise TypeError(f"An amount of money must be a str, an int or a Decimal, not {type(value).__name__}.")
     try:
-        return from_units(to_units(Decimal(value)))
+        return checked(Decimal(value))
     except ArithmeticError:
         raise ValueError(f"{value!r} is not an amount of money.") from None
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from .errors import IdempotencyKeyReused, NotCancelable, NotEnoughFunds, ServiceUnavailable
 from .hooks import Order, OrderStore, Wallet
-from .money import is_chargeable, price, subtract, to_units
+from .money import MAX_UNITS, is_chargeable, price, subtract, to_units
 from .statuses import CANCELABLE, ENDS, HIDDEN, OrderStatus, is_allowed
 
 log = logging.getLogger("flask_smmapi")
@@ -57,7 +57,7 @@ class Placement:
         :raises IdempotencyKeyReused: if the other order was made of other parameters.
         :raises ServiceUnavailable: if somebody else abandoned the order meanwhile. It costs nothing.
         """
-        if not is_chargeable(draft.charge):
+        if not is_chargeable(draft.charge) or draft.count > MAX_UNITS:  # a store keeps either in 64 bits
             raise NotEnoughFunds
         for _ in range(_TRIES):
             stored = self._orders.add(draft)
@@ -85,7 +85,10 @@ class Placement:
 
     def _pay(self, order: Order) -> Order:
         try:
-            if self._wallet.debit(order.account, order.charge, order.id):
+            debited = self._wallet.debit(order.account, order.charge, order.id)
+            if not isinstance(debited, bool):  # not to guess whether money was taken
+                raise TypeError(f"The wallet's debit must answer True or False, not {type(debited).__name__}.")
+            if debited:
                 return self._confirm(order)
         except Exception:
             self._try_to_abandon(order)

@@ -109,8 +109,8 @@ class Throttle:
             return count(self._in_storage())
         except TooManyFailedAttempts:
             raise
-        except Exception:  # each storage has exceptions of its own, and none of them is the client's affair
-            self._note_outage()
+        except Exception as failure:  # each storage has exceptions of its own, and none is the client's affair
+            self._note_outage(failure)
         return count(self._in_memory())
 
     def _in_storage(self) -> MovingWindowRateLimiter:
@@ -125,13 +125,14 @@ class Throttle:
                 self._memory = MovingWindowRateLimiter(MemoryStorage())
             return self._memory
 
-    def _note_outage(self) -> None:
+    def _note_outage(self, failure: Exception) -> None:
         moment = time.monotonic()
         self._down_until = moment + RETRY_STORAGE_AFTER
         if moment - self._logged_at >= LOG_EVERY:
             self._logged_at = moment
             log.exception(
-                "The limiter's storage is down; until it is back, each process counts failed attempts itself."
+                "The limiter's storage cannot be used: %s Until it can, each process counts failed attempts itself.",
+                failure,
             )
 
 

@@ -6,11 +6,12 @@ The checks come in the protocol's order: method, size, body; throttle; key forma
 from __future__ import annotations
 
 import ipaddress
+import json
 import logging
 import traceback
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .actions import ACTIONS
@@ -37,36 +38,28 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE"
 
 def api() -> Response:
     """Answer one request."""
-    state = current_state()
-    params: Params = {}
     try:
         if request.method != "POST":
             raise MethodNotAllowed
-        params.update(_read_params())
-        account = _authenticate(state, params.get("key"))
-        return _json(_perform(state, account, params), 200)
-    except SmmError as failure:
-        return _failed(state, failure)
-    except UNAVAILABLE:
-        _log_failure("A store could not be reached", params.get("key"))
-        return _failed(state, ServiceUnavailable())
-    except Exception:  # the edge: whatever a hook raises is logged, and the client hears that something did
-        _log_failure("A request failed", params.get("key"))
-        return _failed(state, InternalServerError())
+        return _json(_perform(current_state(), _read_params()), 200)
+    except Exception as failure:  # the edge: whatever a hook raises, the client gets JSON
+        return _failed(failure)
 
 
 def make_blueprint() -> Blueprint:
     """A blueprint for one app; both forms of the URL answer, since a redirect turns a PHP client's POST into a GET."""
     blueprint = Blueprint("smmapi", __name__)
     blueprint.url_value_preprocessor(_read_ahead)
-    blueprint.register_error_handler(SmmError, lambda failure: _failed(current_state(), failure))
+    blueprint.register_error_handler(Exception, _failed_before)
     for rule in ("/api/v2", "/api/v2/"):
         blueprint.add_url_rule(rule, "api", api, methods=METHODS, provide_automatic_options=False)
     return blueprint
 
 
-def _perform(state: State, account: Account, params: Params) -> bytes:
+def _perform(state: State, params: Params) -> bytes:
     """Run the action that is asked for, and put its result into JSON by the dialect's method of the same name."""
+    g.smmapi_key = params.get("key")
+    account = _authenticate(state, params.get("key"))
     name = params.get("action", "")
     if name not in ACTIONS:
         raise IncorrectRequest
@@ -88,8 +81,12 @@ def _authenticate(state: State, key: str | None) -> Account:
 def _account(state: State, key: str | None) -> Account:
     if key is None or (state.key_pattern and not state.key_pattern.fullmatch(key)):
         raise InvalidKeyFormat
-    account = state.key_lookup(key)
-    if account is None or not _is_allowed(request.remote_addr, account.allowed_ips):
+    account: object = state.key_lookup(key)
+    if account is None or account is False:  # None is what a lookup answers, False what many a host's does
+        raise InvalidKey
+    if not isinstance(account, Account):
+        raise TypeError(f"The key lookup must answer an Account or None, not {type(account).__name__}.")
+    if not _is_allowed(request.remote_addr, account.allowed_ips):
         raise InvalidKey
     return account
 
@@ -119,6 +116,8 @@ def _read_ahead(endpoint: str | None, values: dict[str, Any] | None) -> None:
         raise IncorrectRequest from None
     if len(data) > limit:
         raise RequestTooLarge
+    if request.content_length not in (None, len(data)):  # cut short, and the server has not said so
+        raise IncorrectRequest
 
 
 def _read_params() -> Params:
@@ -130,20 +129,35 @@ def _read_params() -> Params:
     return params
 
 
-def _failed(state: State, failure: SmmError) -> Response:
-    body, status = state.dialect.error(failure)
+def _failed(failure: Exception) -> Response:
+    """The answer to *failure*, logged if it is not the client's."""
+    if isinstance(failure, UNAVAILABLE):
+        _log_failure("A store could not be reached")
+        failure = ServiceUnavailable()
+    elif not isinstance(failure, SmmError):
+        _log_failure("A request failed")
+        failure = InternalServerError()
+    body, status = current_state().dialect.error(failure)
     response = _json(body, status)
     response.headers.update(failure.headers)
     return response
+
+
+def _failed_before(failure: Exception) -> Response:
+    """The answer to what was raised before the view: by us, or by a ``before_request`` function of the host."""
+    if not isinstance(failure, HTTPException):
+        return _failed(failure)
+    return _json(json.dumps({"error": failure.name}).encode(), failure.code or 500)
 
 
 def _json(body: bytes, status: int) -> Response:
     return Response(body, status, mimetype="application/json")
 
 
-def _log_failure(what: str, key: str | None) -> None:
+def _log_failure(what: str) -> None:
     """Log the exception at hand with its stack; without the key, which a hook may have put into its message."""
     stack = traceback.format_exc()
+    key: str | None = g.get("smmapi_key")
     if key is None or not (key in stack or repr(key)[1:-1] in stack):
         log.exception("%s.", what)
     else:

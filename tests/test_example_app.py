@@ -183,6 +183,18 @@ def test_a_taken_port_is_a_sentence(demo: Demo) -> None:
     assert "Traceback" not in printed
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "abc"), ("PORT", "80000"), ("PORT", "0"), ("HOST", "localhost"), ("HOST", ""), ("WORKERS", "many")],
+)
+def test_a_setting_that_cannot_be_is_a_sentence(name: str, value: str) -> None:
+    process = start(free_port(), **{"EXAMPLE_STORE": "memory", name: value})
+    printed, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert printed.startswith(f"{name} is {value!r}; it must be")
+    assert len(printed.splitlines()) == 1
+
+
 def test_an_unknown_store_is_a_sentence() -> None:
     process = start(free_port(), EXAMPLE_STORE="paper")
     printed, _ = process.communicate(timeout=20)

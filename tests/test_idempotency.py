@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flask_smmapi import Account
+from flask_smmapi import Account, SmmError
 
 from .panel import DEFAULT, LINK, WRONG_KEY, Answer, Panel, at_once, service
 
@@ -77,6 +77,33 @@ class TestARepeatIsTheSameOrder:
 
     def test_with_absent_parameters_spelt_out(self, panel: Panel) -> None:
         assert_one_order(panel, add(panel, request_id=KEY), add_json(panel, runs=None, interval=""))
+
+    @pytest.mark.parametrize(
+        ("first", "again"),
+        [
+            ({"service": 1, "quantity": 10}, {"service": 1, "quantity": 10, "time": 1}),
+            ({"service": 3, "comments": "a\nb"}, {"service": 3, "comments": "a\r\n\r\nb\r\n"}),
+            ({"service": 3, "comments": "a\nb"}, {"service": 3, "comments": ["a", "b"]}),
+        ],
+    )
+    def test_with_what_makes_no_other_order(self, panel: Panel, first: Any, again: Any) -> None:
+        """Unknown parameters are ignored, and lines are lines however they end."""
+        common = {"key": panel.key, "action": "add", "request_id": "order-0001", "link": LINK}
+        answers = [
+            panel.send(
+                json={"key": panel.key, "action": "add", "request_id": "order-0001", "link": LINK, **params}
+            ).json
+            for params in (first, again)
+        ]
+        assert answers[0].keys() == {"order"}
+        assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("key", ["", "None", "null", "seven77", 5])
+def test_from_python_a_key_that_is_none_is_an_error_and_no_second_order(panel: Panel, key: Any) -> None:
+    with pytest.raises(SmmError, match=r"\AIncorrect request_id\Z"):
+        panel.smmapi.place(panel.account, {"service": 1, "link": LINK, "quantity": 10}, idempotency_key=key)
+    assert panel.balance == 100
 
 
 class TestARepeatAfterThingsChanged:

@@ -462,6 +462,18 @@ class TestReconcile:
         assert f"Order {bad.id} could not be reconciled" in caplog.text
 
 
+@pytest.mark.parametrize("answer", [None, 0, 1, Decimal(9), "insufficient", (False, "no"), -1])
+def test_a_debit_that_answers_neither_true_nor_false_is_undone(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wallet that forgot its `return True` has taken the money."""
+    store = new_store()
+    debit = store.debit
+    monkeypatch.setattr(store, "debit", lambda *args: (debit(*args), answer)[1])
+    with pytest.raises(TypeError, match=f"must answer True or False, not {type(answer).__name__}"):
+        add(store)
+    assert everything(store) == []
+    assert_exact(store)
+
+
 def test_a_charge_beyond_64_bits_is_not_affordable() -> None:
     store = MemoryStore([replace(SERVICES[0], rate=Decimal(90_000_000_000), max=10**12)])
     store.add_account(ACCOUNT, balance=Decimal(10**12))

@@ -58,12 +58,17 @@ def run(*blocks: str, **names: Any) -> dict[str, Any]:
     return namespace
 
 
+def with_server(block: str, uri: str) -> str:
+    """The block, with the tests' server in it."""
+    named = "mongodb://127.0.0.1:27017/panel"
+    assert named in block
+    return block.replace(named, uri)
+
+
 @pytest.fixture
 def install(mongo_uri: str) -> str:
     """The five lines, with the tests' server in them."""
-    named = "mongodb://127.0.0.1:27017/panel"
-    assert named in INSTALL
-    return INSTALL.replace(named, mongo_uri)
+    return with_server(INSTALL, mongo_uri)
 
 
 def test_five_lines_install_it(install: str) -> None:
@@ -82,8 +87,8 @@ def test_a_service_an_account_and_money_open_it(install: str, store: str) -> Non
     assert post(action="balance") == {"balance": "99.00000000", "currency": "USD"}
 
 
-def test_the_hooks_work(install: str, database: Any) -> None:
-    app = run(install, FILL, HOOKS, connect=database)["app"]
+def test_the_hooks_work(install: str, mongo_uri: str, database: Any) -> None:
+    app = run(install, FILL, with_server(HOOKS, mongo_uri), connect=database)["app"]
     post = client_of(app, "abcd1234.efgh5678-ijkl9012")
     assert [row["service"] for row in post(action="services")] == [123]
     order = post(action="add", service="123", link=LINK, quantity="1000")["order"]
@@ -94,8 +99,8 @@ def test_the_hooks_work(install: str, database: Any) -> None:
     assert client_of(app, "abcd1234.efgh5678-inactive")(action="balance") == {"error": "Invalid API key"}
 
 
-def test_the_wallet_keeps_its_duties(install: str, database: Any) -> None:
-    wallet = run(install, FILL, HOOKS, connect=database)["Wallet"]()
+def test_the_wallet_keeps_its_duties(install: str, mongo_uri: str, database: Any) -> None:
+    wallet = run(install, FILL, with_server(HOOKS, mongo_uri), connect=database)["Wallet"]()
     assert sum(at_once(8, lambda n: wallet.debit(7, Decimal(30), f"order-{n}"))) == 3
     assert wallet.balance(7) == 10
     assert at_once(8, lambda n: wallet.debit(7, Decimal(10), "the last")) == [True] * 8

@@ -42,6 +42,15 @@ class TestTheOwnersSide:
         store.add_account(Account(id=ME))
         assert store.key_lookup(key) == Account(id=ME)
 
+    def test_the_opening_balance_is_given_once_and_no_other_one(self) -> None:
+        store = MemoryStore()
+        for balance in (0, 5, 5):
+            store.add_account(Account(id=ME), balance=Decimal(balance))
+        with pytest.raises(ValueError, match="another amount"):
+            store.add_account(Account(id=ME, currency="EUR"), balance=Decimal(6))
+        assert store.balance(ME) == 5
+        assert store.key_lookup(store.add_account(Account(id=ME))) == Account(id=ME)
+
     def test_the_ledger_lists_every_movement(self) -> None:
         store = MemoryStore()
         store.credit(ME, Decimal(2), "deposit")

@@ -444,6 +444,12 @@ def test_a_store_that_cannot_be_reached_is_503_and_all_else_500(failure: Excepti
     assert got.headers.get("Retry-After", "").isdigit() == (answer == UNAVAILABLE)
 
 
+@pytest.mark.parametrize("nobody", [None, False])
+def test_a_key_lookup_answers_none_or_false_for_nobodys_key(nobody: Any) -> None:
+    panel = Panel(key_lookup=lambda key: nobody, config=STRICT)
+    assert [panel.post("balance").status for _ in range(2)] == [401, 429]
+
+
 @pytest.mark.parametrize(("part", "action"), [("key_lookup", "balance"), ("catalog", "services"), ("catalog", "add")])
 @pytest.mark.parametrize("nonsense", [True, 5, "text"])
 def test_a_hook_that_answers_nonsense_is_500(part: str, action: str, nonsense: Any) -> None:
@@ -493,6 +499,38 @@ def test_no_error_handler_of_the_host_answers_for_us() -> None:
     got += [ask(key=WRONG_KEY), ask(key=WRONG_KEY)]
     assert [answer.status for answer in got] == [405, 400, 413, 500, 503, 500, 401, 429]
     assert all(answer.json.keys() == {"error"} for answer in got)
+
+
+@pytest.mark.parametrize(
+    ("failure", "answer"),
+    [
+        (Forbidden(SECRET), (403, {"error": "Forbidden"})),
+        (RuntimeError(SECRET), FAILED),
+        (ConnectionError(SECRET), UNAVAILABLE),
+    ],
+)
+def test_what_a_before_request_function_of_the_host_raises_is_json_too(failure: Exception, answer: Any) -> None:
+    app = Flask("host")
+
+    @app.before_request
+    def gate() -> None:
+        raise failure
+
+    assert Panel(app=app).post("balance")[:2] == answer
+
+
+@pytest.mark.parametrize("missing", [1, 2, 10])
+@pytest.mark.parametrize("terminated", [True, False], ids=["a server that ends the stream", "one that does not"])
+def test_a_body_shorter_than_it_says_is_no_order(panel: Panel, missing: int, terminated: bool) -> None:
+    """A quantity that lost its last digits would be another order. Some servers tell WSGI nothing of it."""
+    body = f"key={panel.key}&action=add&service=123&link=https://example.com/post&quantity=1000".encode()
+    got = panel.send(
+        input_stream=BytesIO(body[:-missing]),
+        content_type="application/x-www-form-urlencoded",
+        environ_overrides={"CONTENT_LENGTH": str(len(body)), "wsgi.input_terminated": terminated},
+    )
+    assert (got.status, got.json) == (400, {"error": "Incorrect request"})
+    assert panel.balance == 100
 
 
 # Whatever a client sends

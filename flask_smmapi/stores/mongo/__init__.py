@@ -56,13 +56,15 @@ class MongoStore(Accounts, Ledger, Orders):
     ) -> str:
         """Keep *account* with *balance* on it, and give an API key of it, which cannot be read again.
 
-        Repeating it changes the account's fields, but gives the balance once.
+        Repeating it changes the account's fields, but gives the balance once; ``credit`` gives more.
 
         :param key: the key that it has already; else it gets a new one.
+        :raises ValueError: if it was given another balance before; nothing is changed then.
         """
         key = key or keys.generate()
+        if balance:
+            self.credit(account.id, balance, f"opening:{account.id}")
         self._put_account(account, active)
-        self.credit(account.id, balance, f"opening:{account.id}")
         self.add_key(account.id, key)
         return key
 
