@@ -89,12 +89,7 @@ class TestARepeatIsTheSameOrder:
     def test_with_what_makes_no_other_order(self, panel: Panel, first: Any, again: Any) -> None:
         """Unknown parameters are ignored, and lines are lines however they end."""
         common = {"key": panel.key, "action": "add", "request_id": "order-0001", "link": LINK}
-        answers = [
-            panel.send(
-                json={"key": panel.key, "action": "add", "request_id": "order-0001", "link": LINK, **params}
-            ).json
-            for params in (first, again)
-        ]
+        answers = [panel.send(json={**common, **params}).json for params in (first, again)]
         assert answers[0].keys() == {"order"}
         assert answers[0] == answers[1]
 
