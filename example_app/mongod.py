@@ -92,8 +92,9 @@ class Mongod:
         with self._alone():
             if not self._is_running():
                 self._start()
-            self._users = (self._folder / "users").open("a")
-            fcntl.flock(self._users, fcntl.LOCK_SH)
+            if self._users is None:
+                self._users = (self._folder / "users").open("a")
+                fcntl.flock(self._users, fcntl.LOCK_SH)
         return self.uri
 
     def release(self) -> None:
@@ -122,6 +123,10 @@ class Mongod:
         if not self._port_file.exists():
             return False
         try:
+            socket.create_connection(("127.0.0.1", int(self._port_file.read_text()))).close()
+        except OSError:  # which is sooner known than that no server can be selected
+            return False
+        try:
             with _client(self.uri, 1) as client:
                 options = client.admin.command("getCmdLineOpts")["parsed"]
         except PyMongoError:
@@ -129,6 +134,9 @@ class Mongod:
         return bool(options["storage"]["dbPath"] == str(self._data))
 
     def _start(self) -> None:
+        if self._process is not None:  # it was killed, or answers no more
+            self._process.kill()
+            self._process.wait()
         port = self._choose_port()
         command = [find_mongod(), "--port", str(port), *_options(self._data)]
         with self._log.open("ab") as log:
@@ -158,11 +166,11 @@ class Mongod:
         return _reserve(0)
 
     def _stop(self) -> None:
-        try:
-            with _client(self.uri, 5) as client:
+        if self._is_running():
+            with _client(self.uri, 5) as client, suppress(ConnectionFailure):  # it hangs up while it goes
                 client.admin.command("shutdown", timeoutSecs=5)
-        except ConnectionFailure:
-            pass  # it hangs up while it goes, or was gone before
+        elif self._process is not None:
+            self._process.kill()
         if self._process is not None:
             self._process.wait()
 

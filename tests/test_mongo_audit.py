@@ -157,6 +157,14 @@ def spoil_entry(db: Db) -> str:
     return r"account 1, entry .*: .*units is 1\.5, no whole number"
 
 
+def lose_number(db: Db) -> str:
+    """The entry before it would count as the newest."""
+    newest = db["smmapi_ledger"].find_one(sort=[("seq", -1)])
+    assert newest is not None
+    db["smmapi_ledger"].update_one({"_id": newest["_id"]}, {"$unset": {"seq": 1}})
+    return r"account 1, entry .*: .*seq is None, no whole number"
+
+
 def misplace_entry(db: Db) -> str:
     [entry] = db["smmapi_ledger"].find({"account": 1, "seq": 1})
     db["smmapi_ledger"].delete_one({"_id": entry["_id"]})
@@ -176,6 +184,7 @@ SPOILERS = (
     change_units,
     change_balance,
     spoil_entry,
+    lose_number,
     misplace_entry,
 )
 

@@ -11,9 +11,9 @@ them in one ordered ``insert_many``, so a crash leaves a prefix of them, and nev
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -21,10 +21,10 @@ from bson.int64 import Int64
 from pymongo.errors import BulkWriteError
 
 from ...hooks import AccountId, StoreUnavailable
-from ...money import from_units, to_units
+from ...money import MAX_UNITS, from_units, to_units
 from ...placement import now
 from .connection import VERB_TIMEOUT, Connection, one_verb
-from .records import Corrupt, entry_id, whole
+from .records import Corrupt, entry_id, field, whole
 
 MAX_BATCH = 100
 """Movements that one insert takes along."""
@@ -42,11 +42,13 @@ class Newest(NamedTuple):
     balance: int
 
 
-@dataclass(eq=False)
+@dataclasses.dataclass(eq=False)
 class Movement:
     """A movement that somebody waits for, and what became of it.
 
     :param units: 10⁻⁸ units given (positive) or taken (negative).
+    :param done: whether something has become of it.
+    :param refused: whether the balance did not allow it.
     :param earlier: the entry that is stored under the reference already.
     """
 
@@ -59,12 +61,12 @@ class Movement:
     failure: Exception | None = None
 
 
-@dataclass(eq=False)
+@dataclasses.dataclass(eq=False)
 class Queue:
     """The movements of one account that wait in this process, and its newest entry as far as we know."""
 
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    waiting: list[Movement] = field(default_factory=list)
+    changed: threading.Condition = dataclasses.field(default_factory=threading.Condition)
+    waiting: list[Movement] = dataclasses.field(default_factory=list)
     writing: bool = False
     newest: Newest | None = None
 
@@ -132,7 +134,7 @@ class Ledger:
         movement = self._submit(account, Movement(reference, -units, "debit"))
         if movement.earlier is None:
             return not movement.refused
-        if movement.earlier["kind"] == "bar":
+        if field(movement.earlier, "kind", str) == "bar":
             return False
         _check_same(movement.earlier, -units)
         with one_verb():
@@ -141,14 +143,19 @@ class Ledger:
     def credit(self, account: AccountId, amount: Decimal, reference: str) -> None:
         units = _not_negative(amount)
         movement = self._submit(account, Movement(reference, units, "credit"))
+        if movement.refused:
+            raise ValueError(f"{amount} cannot be given: the balance would not fit into 64 bits.")
         if movement.earlier is not None:
             _check_same(movement.earlier, units)
 
     def void(self, account: AccountId, reference: str) -> None:
         # The bar first: while it is not there, the debit may still come.
         earlier = self._submit(account, Movement(reference, 0, "bar")).earlier
-        if earlier is not None and earlier["kind"] == "debit":
-            self._submit(account, Movement(f"{reference}:void", -whole(earlier, "units"), "void"))
+        if earlier is not None and field(earlier, "kind", str) == "debit":
+            taken = -whole(earlier, "units")
+            if taken < 0:
+                raise Corrupt(earlier, "it is a debit that gives")
+            self._submit(account, Movement(f"{reference}:void", taken, "void"))
 
     def entries(self, account: AccountId) -> Iterator[dict[str, Any]]:
         """The account's entries, oldest first."""
@@ -180,15 +187,15 @@ class Ledger:
             queue.finish(batch)
 
     def _write(self, account: AccountId, queue: Queue, batch: list[Movement]) -> None:
-        """Write the movements of *batch* in their order; those that cannot be afforded are refused."""
+        """Write the movements of *batch* in their order; those that the balance does not allow are refused."""
         with one_verb():
             pending = batch
             while pending:
                 known = queue.newest
                 newest = known or self._read_newest(account)
-                entries, affordable = _entries(account, newest, pending)
+                entries, allowed = _entries(account, newest, pending)
                 if entries:
-                    queue.newest = self._insert(account, newest, entries, affordable)
+                    queue.newest = self._insert(account, newest, entries, allowed)
                 elif known is None:
                     self._refuse(account, pending)
                     queue.newest = newest
@@ -220,7 +227,7 @@ class Ledger:
         return Newest(entries[stop - 1]["seq"], entries[stop - 1]["balance"]) if stop else newest
 
     def _refuse(self, account: AccountId, movements: list[Movement]) -> None:
-        """There is not enough for any of *movements*; but what was debited before, and emptied the wallet, stands."""
+        """The balance allows none of *movements*; but what was debited before, and emptied the wallet, stands."""
         for movement in movements:
             movement.earlier = self._find(account, movement.reference)
             movement.refused = movement.earlier is None
@@ -242,15 +249,15 @@ class Ledger:
 def _entries(
     account: AccountId, newest: Newest, pending: list[Movement]
 ) -> tuple[list[dict[str, Any]], list[Movement]]:
-    """The entries of those *pending* movements that can be afforded, one behind the other, and the movements."""
+    """The entries of those *pending* movements that the balance allows, one behind the other, and the movements."""
     at = now()
     seq, balance = newest
-    entries, affordable = [], []
+    entries, allowed = [], []
     for movement in pending:
-        if balance + movement.units < 0 and movement.units < 0:
+        if not 0 <= balance + movement.units <= MAX_UNITS:
             continue
         seq, balance = seq + 1, balance + movement.units
-        affordable.append(movement)
+        allowed.append(movement)
         entries.append(
             {
                 "_id": entry_id(account, movement.reference),
@@ -262,7 +269,7 @@ def _entries(
                 "at": at,
             }
         )
-    return entries, affordable
+    return entries, allowed
 
 
 def _not_negative(amount: Decimal) -> int:
