@@ -13,7 +13,9 @@ demo: .venv/demo
 	@$(BIN)/python -m example_app
 
 test: .venv/test
+	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 lint: .venv/test
@@ -25,7 +27,7 @@ bench-growth: .venv/test
 	$(BIN)/python -m benchmarks.growth
 
 clean:
-	rm -rf .venv build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # One environment for all; .venv/demo and .venv/test say which extra is installed in it.
 .venv/demo .venv/test: .venv/%: setup.cfg pyproject.toml

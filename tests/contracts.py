@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from flask_smmapi import Order, OrderStatus, OrderStore, Refill, RefillStatus, Wallet
+from flask_smmapi import Account, Order, OrderStatus, OrderStore, Refill, RefillStatus, Wallet
 from flask_smmapi.ids import new_id
 
-from .panel import at_once
+from .panel import at_once, service
 
 ME, OTHER = 7, "seven"
 NOW = datetime(2025, 3, 9, 23, 59, 59, 123000, tzinfo=timezone.utc)
@@ -345,3 +345,50 @@ class OrderStoreContract:
         assert [orders.replace_refill(done), orders.replace_refill(done)] == [True, False]
         assert list(orders.find_refills(ME, [refill.id])) == [replace(done, revision=refill.revision + 1)]
         assert orders.replace_refill(replace(refill, id=new_id())) is False
+
+
+class OwnersSideContract:
+    """Beyond the seam: what a store of ours offers to its owner."""
+
+    @pytest.fixture
+    def store(self) -> Any:
+        raise NotImplementedError
+
+    def test_a_key_opens_its_account_until_it_is_revoked(self, store: Any) -> None:
+        account = Account(id=ME, currency="EUR", allowed_ips=("192.0.2.7",))
+        first = store.add_account(account)
+        store.add_key(ME, "an old key")
+        assert store.key_lookup(first) == store.key_lookup("an old key") == account
+        store.revoke_key(first)
+        store.revoke_key("never given")
+        assert (store.key_lookup(first), store.key_lookup("an old key")) == (None, account)
+
+    def test_an_inactive_account_has_no_way_in_until_it_is_active_again(self, store: Any) -> None:
+        key = store.add_account(Account(id=ME), active=False)
+        assert store.key_lookup(key) is None
+        store.add_account(Account(id=ME))
+        assert store.key_lookup(key) == Account(id=ME)
+
+    def test_the_opening_balance_is_given_once_and_no_other_one(self, store: Any) -> None:
+        for balance in (0, 5, 5):
+            store.add_account(Account(id=ME), balance=Decimal(balance))
+        with pytest.raises(ValueError, match="another amount"):
+            store.add_account(Account(id=ME, currency="EUR"), balance=Decimal(6))
+        assert store.balance(ME) == 5
+        assert store.key_lookup(store.add_account(Account(id=ME))) == Account(id=ME)
+
+    @pytest.mark.parametrize("verb", ["credit", "debit"])
+    @pytest.mark.parametrize("amount", [Decimal(-1), Decimal("1E-9"), Decimal("NaN"), Decimal("Infinity"), 0.5])
+    def test_money_moves_in_positive_amounts_of_eight_places(self, store: Any, verb: str, amount: Any) -> None:
+        with pytest.raises((ValueError, TypeError), match=r"negative|decimal places|not an amount|not float"):
+            getattr(store, verb)(ME, amount, "movement")
+        assert store.balance(ME) == 0
+
+    def test_a_new_price_list_takes_the_place_of_the_old_one(self, store: Any) -> None:
+        account = Account(id=ME)
+        assert list(store.catalog(account)) == []
+        dear, cheap = service(2, rate=Decimal("99.99999999")), service(7, "Poll", rate=Decimal("0.00000001"))
+        for services in ([dear, cheap], [], [cheap]):
+            store.set_services(services)
+            assert list(store.catalog(account)) == services
+            assert store.catalog(account) is store.catalog(account)  # it is indexed once
