@@ -80,7 +80,8 @@ class Balance(NamedTuple):
     currency: str
 
 
-class Answers(NamedTuple, Generic[T]):
+@dataclass(frozen=True)  # a NamedTuple cannot be generic before Python 3.11
+class Answers(Generic[T]):
     """One answer for each id asked for, in the order asked.
 
     :param items: the id as the caller wrote it, and its record or its failure.
@@ -305,7 +306,8 @@ def _refill(context: Context, order: Order, refills: Iterable[Refill]) -> Refill
     if last and last.status in REFILL_IN_FLIGHT:
         raise RefillTooEarly
     moments = (order.ended, last.created if last else None)
-    if any(moment and now() - moment < context.refill_interval for moment in moments):
+    wait = context.refill_interval  # without one, nothing is too early, whatever another host's clock says
+    if wait and any(moment and now() - moment < wait for moment in moments):
         raise RefillTooEarly
     n = last.n + 1 if last else 1
     added = context.orders.add_refill(Refill(id=new_id(), account=order.account, order=order.id, n=n, created=now()))
