@@ -17,13 +17,13 @@ group = AppGroup("smmapi", help="The order API: database, money, orders.")
 
 
 def _command(function: Callable[..., None]) -> Callable[..., None]:
-    """*function* as a command that says in a sentence that a store cannot be reached."""
+    """*function* as a command that says in a sentence why a store cannot be used."""
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             function(*args, **kwargs)
-        except UNAVAILABLE as failure:
+        except (*UNAVAILABLE, RuntimeError) as failure:
             raise click.ClickException(str(failure)) from None
 
     return run
@@ -69,6 +69,7 @@ def doctor() -> None:
     missing = _verb("missing_indexes", "needs no doctor")()
     if missing:
         raise click.ClickException(f"Missing indexes: {', '.join(missing)}. Run: flask smmapi init-db")
+    _verb("check_rights", "needs no doctor")()
     click.echo("All is well.")
 
 

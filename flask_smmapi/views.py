@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .actions import ACTIONS
 from .body import parse_body
+from .deadline import request_deadline
 from .errors import (
     IncorrectRequest,
     InternalServerError,
@@ -41,7 +42,8 @@ def api() -> Response:
     try:
         if request.method != "POST":
             raise MethodNotAllowed
-        return _json(_perform(current_state(), _read_params()), 200)
+        with request_deadline():
+            return _json(_perform(current_state(), _read_params()), 200)
     except Exception as failure:  # the edge: whatever a hook raises, the client gets JSON
         return _failed(failure)
 

@@ -363,6 +363,13 @@ class OwnersSideContract:
         store.revoke_key("never given")
         assert (store.key_lookup(first), store.key_lookup("an old key")) == (None, account)
 
+    def test_a_key_is_one_accounts(self, store: Any) -> None:
+        key = store.add_account(Account(id=ME))
+        with pytest.raises(ValueError, match=r"\AThis key is another account's\.\Z"):
+            store.add_key(OTHER, key)
+        assert store.key_lookup(key) == Account(id=ME)
+        store.add_key(ME, key)  # which it has already
+
     def test_an_inactive_account_has_no_way_in_until_it_is_active_again(self, store: Any) -> None:
         key = store.add_account(Account(id=ME), active=False)
         assert store.key_lookup(key) is None

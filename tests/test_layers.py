@@ -39,6 +39,7 @@ LAYERS = (
     "stores.memory",
     "stores",
     "placement",
+    "deadline",
     "catalog",
     "hooks",
     "service_types",

@@ -172,7 +172,88 @@ def misplace_entry(db: Db) -> str:
     return r"account 1, entry .*: its _id is another account's"
 
 
+def spoil_debit(db: Db) -> str:
+    order = live(db)
+    db["smmapi_ledger"].update_one({"_id": entry_id(1, str(order))}, {"$set": {"units": "x"}})
+    return rf"order {order}: .*units is 'x', no whole number"
+
+
+def spoil_credit(db: Db) -> str:
+    order = partly(db)
+    db["smmapi_ledger"].update_one({"_id": entry_id(1, f"{order}:back:0")}, {"$set": {"units": 1.0}})
+    return rf"order {order}: .*units is 1\.0, no whole number"
+
+
+def lose_kind(db: Db) -> str:
+    order = live(db)
+    db["smmapi_ledger"].update_one({"_id": entry_id(1, str(order))}, {"$unset": {"kind": 1}})
+    return r"account 1, entry .*: .*kind is None, no str"
+
+
+def lose_account(db: Db) -> str:
+    db["smmapi_ledger"].update_one({"account": 1, "seq": 1}, {"$unset": {"account": 1}})
+    return r"entry .*: .*its _id is another account's"
+
+
+def plain_id(db: Db) -> str:
+    db["smmapi_ledger"].insert_one({"_id": ObjectId(), "account": 5, "seq": Int64(1)})
+    return r"account 5, entry .*: .*_id is ObjectId\(.*\), no dict"
+
+
+def order_without_account(db: Db) -> str:
+    order = live(db)
+    db["smmapi_orders"].update_one({"_id": order}, {"$unset": {"account": 1}})
+    return rf"order {order}: .*account"
+
+
+def order_without_date(db: Db) -> str:
+    order = live(db)
+    db["smmapi_orders"].update_one({"_id": order}, {"$set": {"created": "yesterday"}})
+    return rf"order {order}: .*created is 'yesterday', no datetime"
+
+
+def append(db: Db, reference: str, kind: str, units: int) -> None:
+    """An entry that is in order but for its purpose."""
+    newest = db["smmapi_ledger"].find_one({"account": 1}, sort=[("seq", -1)])
+    assert newest is not None
+    changes = {"_id": entry_id(1, reference), "seq": Int64(newest["seq"] + 1), "kind": kind, "units": Int64(units)}
+    db["smmapi_ledger"].insert_one({**newest, **changes, "balance": Int64(newest["balance"] + units)})
+
+
+def pay_back_nobody(db: Db) -> str:
+    append(db, f"{'0' * 24}:back:0", "credit", 5)
+    return rf"order {'0' * 24}: 5 units were given back that no order owes"
+
+
+def pay_back_too_much(db: Db) -> str:
+    order = live(db)
+    append(db, f"{order}:back:0", "credit", 5)
+    return rf"order {order}: 5 units were given back that no order owes"
+
+
+def pay_back_beside_the_chain(db: Db) -> str:
+    order = partly(db)
+    append(db, f"{order}:back:77", "credit", 5)
+    return rf"order {order}: 40000000 units are due back; 40000005 were given"
+
+
+def undo_nothing(db: Db) -> str:
+    append(db, f"{'0' * 24}:void", "void", 5)
+    return rf"order {'0' * 24}: 5 units were given to undo a debit that is not there"
+
+
 SPOILERS = (
+    spoil_debit,
+    spoil_credit,
+    lose_kind,
+    lose_account,
+    plain_id,
+    order_without_account,
+    order_without_date,
+    pay_back_nobody,
+    pay_back_too_much,
+    pay_back_beside_the_chain,
+    undo_nothing,
     drop_order,
     drop_debit,
     void_debit,

@@ -7,9 +7,12 @@ import multiprocessing
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mongoengine
@@ -18,7 +21,7 @@ import pytest
 from flask import Flask
 from pymongo import monitoring
 
-from flask_smmapi import Account, SmmApi, StoreUnavailable
+from flask_smmapi import Account, SmmApi, StoreUnavailable, deadline
 from flask_smmapi.stores.mongo import MongoStore
 from flask_smmapi.stores.mongo.documents import SmmAccount
 
@@ -104,6 +107,52 @@ class TestWhichServer:
         assert MongoStore(mongo_uri).balance(1) == 0
 
 
+def test_a_connection_that_the_host_closed_and_opened_again_is_found_again(mongo_uri: str) -> None:
+    mongoengine.connect(host=mongo_uri, uuidRepresentation="standard")
+    app = Flask("panel")
+    key = SmmApi(app).store.add_account(ACCOUNT, balance=ONE)
+    mongoengine.disconnect()
+    mongoengine.connect(host=mongo_uri, uuidRepresentation="standard")
+    assert [ask(app, key)[0] for _ in range(2)] == [503, 200]
+
+
+class TestTimeIsUp:
+    """A request has a deadline, however many verbs it needs, and however many requests wait before it."""
+
+    def test_no_verb_begins_behind_it(self, mongo_store: MongoStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        panel = Panel(store=mongo_store)
+        orders = ",".join(panel.place().id for _ in range(5))
+        monkeypatch.setattr(deadline, "REQUEST_TIMEOUT", 0.0)
+        assert panel.post("cancel", orders=orders)[:2] == UNAVAILABLE
+        monkeypatch.undo()
+        assert panel.post("cancel", orders=orders).status == 200
+        assert panel.balance == 100
+
+    def test_a_bulk_that_takes_too_long_is_503_and_can_be_repeated(
+        self, mongo_store: MongoStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        panel = Panel(store=mongo_store)
+        orders = ",".join(panel.place().id for _ in range(5))
+        credit, moment = mongo_store.credit, time.monotonic()
+
+        def slow_credit(*args: Any) -> None:
+            nonlocal moment
+            credit(*args)
+            moment += 2  # as if it had taken so long
+
+        monkeypatch.setattr(mongo_store, "credit", slow_credit)
+        monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: moment))
+        answers = [panel.post("cancel", orders=orders).status for _ in range(8)]
+        assert answers[0] == 503
+        assert answers[-1] == 200
+        assert panel.balance == 100
+        assert list(mongo_store.audit(older_than=timedelta(hours=-1))) == []
+
+    def test_those_who_wait_for_the_first_price_list_give_up(self, mongo_store: MongoStore) -> None:
+        with mongo_store.catalog._lock, pytest.raises(StoreUnavailable, match="price list"):
+            mongo_store.catalog(ACCOUNT)
+
+
 @pytest.mark.usefixtures("unregistered")
 class TestNoServer:
     def test_none_named_is_503_and_the_log_says_what_to_set(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -142,7 +191,16 @@ class TestNoServer:
         with pytest.raises(RuntimeError, match=r"SMMAPI_MONGODB_URI.*mongodb://"):
             SmmApi(app)
 
-    @pytest.mark.parametrize("uri", ["mongodb://", "mongodb://host:port", "mongodb://a@b@c", "mongodb://h/db?w=-1"])
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            "mongodb://",
+            "mongodb://host:port",
+            "mongodb://u:hunter2@b@c",
+            "mongodb://h/db?w=-1",
+            "mongodb://h/?tlsCAFile=/nowhere.pem",
+        ],
+    )
     def test_a_broken_uri_stops_the_start_up(self, uri: str) -> None:
         app = Flask("panel")
         app.config["SMMAPI_MONGODB_URI"] = uri
@@ -193,6 +251,48 @@ class TestIndexes:
             ledger.drop_index("account_seq")
             ledger.create_index([("account", 1), ("seq", 1)], name="account_seq")
         assert bare.missing_indexes() == ["smmapi_ledger.account_seq"]
+
+    def test_one_of_that_name_over_other_fields_is_missing(self, bare: MongoStore, mongod: str) -> None:
+        bare.create_indexes()
+        with pymongo.MongoClient(mongod) as client:
+            ledger = client["bare"]["smmapi_ledger"]
+            ledger.drop_index("account_seq")
+            ledger.create_index([("_id", 1), ("seq", 1)], name="account_seq", unique=True)
+        assert bare.missing_indexes() == ["smmapi_ledger.account_seq"]
+        with pytest.raises(RuntimeError, match=r"ledger\.account_seq cannot be built; remove what is in its way"):
+            bare.create_indexes()
+
+    def test_one_that_is_being_built_is_missing(self, bare: MongoStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It holds for no document yet, so two writers could take one place."""
+        bare.create_indexes()
+        database = bare._connection._database()
+        real = database.command({"listIndexes": "smmapi_ledger", "includeBuildUUIDs": True})
+        building = [
+            {"spec": index, "buildUUID": "…"} if index["name"] == "account_seq" else index
+            for index in real["cursor"]["firstBatch"]
+        ]
+        answer = {**real, "cursor": {**real["cursor"], "firstBatch": building}}
+        command = type(database).command
+
+        def listing(self: Any, asked: Any, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(asked, dict) and asked.get("listIndexes") == "smmapi_ledger":
+                return answer
+            return command(self, asked, *args, **kwargs)
+
+        monkeypatch.setattr(type(database), "command", listing)
+        assert bare.missing_indexes() == ["smmapi_ledger.account_seq"]
+
+    def test_duplicates_in_the_way_of_one_are_a_sentence(self, bare: MongoStore, mongod: str) -> None:
+        with pymongo.MongoClient(mongod) as client:
+            client["bare"]["smmapi_ledger"].insert_many([{"account": 1, "seq": 1}, {"account": 1, "seq": 1}])
+        result = self.run(bare, "init-db")
+        assert result.exit_code == 1
+        assert "The index smmapi_ledger.account_seq cannot be built; remove what is in its way" in result.output
+
+    def run(self, store: MongoStore, *command: str) -> Any:
+        app = Flask("panel")
+        SmmApi(app, store=store)
+        return app.test_cli_runner().invoke(args=["smmapi", *command])
 
     def test_what_must_be_unique_is(self, mongo_store: MongoStore, mongo_uri: str) -> None:
         with pymongo.MongoClient(mongo_uri) as client:

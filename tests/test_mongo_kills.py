@@ -361,7 +361,38 @@ def server(tmp_path: Path) -> Iterator[Mongod]:
     server.release()
 
 
-def kill(server: Mongod) -> None:
+class Standalone:
+    """A server that is no member of a replica set."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.uri = f"mongodb://127.0.0.1:{self._port}/?directConnection=true"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def acquire(self) -> None:
+        """Start it, on the data that it has."""
+        options = [option for option in _options(self._folder) if option not in ("--replSet", "rs0")]
+        with (self._folder / "log").open("ab") as log:
+            command = [find_mongod(), "--port", str(self._port), *options]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        with pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=int(PATIENCE * 1000)) as client:
+            assert "setName" not in client.admin.command("hello")
+
+
+@pytest.fixture
+def standalone(tmp_path: Path, mongod: str) -> Iterator[Standalone]:
+    folder = tmp_path / "standalone"
+    folder.mkdir()
+    server = Standalone(folder)
+    server.acquire()
+    yield server
+    mongoengine.disconnect_all()
+    kill(server)
+
+
+def kill(server: Mongod | Standalone) -> None:
     """Kill it, and let go of it, as if its user was killed too."""
     assert server._process is not None
     server._process.kill()
@@ -369,9 +400,18 @@ def kill(server: Mongod) -> None:
 
 
 def test_mongod_is_killed_under_load(server: Mongod, tmp_path: Path) -> None:
+    kill_under_load(server, MONGOD_KILLS, tmp_path)
+
+
+def test_a_standalone_mongod_is_killed_under_load(standalone: Standalone, tmp_path: Path) -> None:
+    """Nothing needs a replica set, and every write waits for the journal."""
+    kill_under_load(standalone, 2, tmp_path)
+
+
+def kill_under_load(server: Mongod | Standalone, times: int, tmp_path: Path) -> None:
     shop = Shop(with_database(server.uri, DATABASE))
     with serving(shop.uri, tmp_path) as (_, port):
-        for _ in range(MONGOD_KILLS):
+        for _ in range(times):
             with shop.load(port):
                 shop.told.wait_until_done(25)
                 kill(server)

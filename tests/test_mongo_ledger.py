@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import partial
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +24,7 @@ from pymongo.errors import AutoReconnect
 
 from flask_smmapi import StoreUnavailable
 from flask_smmapi.stores.mongo import MongoStore, ledger
-from flask_smmapi.stores.mongo.connection import one_verb
+from flask_smmapi.stores.mongo.connection import Connection
 
 from .mongo import DATABASE, start_or_skip, with_database
 from .panel import at_once
@@ -382,7 +381,8 @@ class TestAWriterIsStuck:
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The writer may take as long as it likes; those who wait for it give up sooner."""
-        monkeypatch.setattr(ledger, "one_verb", partial(one_verb, DEADLINE))
+        verb = Connection.verb
+        monkeypatch.setattr(Connection, "verb", lambda connection: verb(connection, DEADLINE))
         monkeypatch.setattr(ledger, "VERB_TIMEOUT", 1)
 
     @pytest.fixture

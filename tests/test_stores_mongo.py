@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pymongo
 import pytest
 
 from flask_smmapi import Account, OrderStore, Wallet
 from flask_smmapi.stores.mongo import MongoStore, catalog
 
 from .contracts import OrderStoreContract, OwnersSideContract, WalletContract
-from .panel import service
+from .panel import LINK, Panel, at_once, service
+
+ADD = {"service": 123, "link": LINK, "quantity": 1000}
 
 
 class TestMongoWallet(WalletContract):
@@ -29,6 +32,34 @@ class TestMongoOwnersSide(OwnersSideContract):
     @pytest.fixture
     def store(self, mongo_store: MongoStore) -> MongoStore:
         return mongo_store
+
+
+def test_nobody_sees_half_of_a_price_list(mongo_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the old rows may be deleted while they are read."""
+    writer, readers = MongoStore(mongo_uri), [MongoStore(mongo_uri) for _ in range(4)]
+    lists = [[service(number) for number in range(1, size)] for size in (100, 300)]
+    writer.set_services(lists[0])
+    monkeypatch.setattr(catalog, "FRESH_FOR", 0.0)
+
+    def work(number: int) -> set[int]:
+        if number == len(readers):
+            for turn in range(20):
+                writer.set_services(lists[turn % 2])
+            return set()
+        return {len(readers[number].catalog(Account(id=1))) for _ in range(40)}
+
+    assert set().union(*at_once(len(readers) + 1, work)) <= {99, 299}
+
+
+def test_numbers_go_on_behind_the_orders_when_their_counter_was_lost(mongo_uri: str) -> None:
+    panel = Panel(store=MongoStore(mongo_uri))
+    before = [panel.place().number for _ in range(3)]
+    with pymongo.MongoClient(mongo_uri) as client:  # type: pymongo.MongoClient[Any]
+        client.get_default_database()["smmapi_meta"].delete_one({"_id": "numbers"})
+    panel.store.forget()
+    after = [panel.place().number, panel.smmapi.place(panel.account, ADD, idempotency_key="order-0001").number]
+    assert max(before) < min(after)
+    assert len(set(after)) == 2
 
 
 def test_another_process_sees_a_new_price_list_after_a_while(mongo_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,9 +77,13 @@ class MemoryStore:
         return key
 
     def add_key(self, account: AccountId, key: str) -> None:
-        """Let *key* open the account; only its digest is kept."""
+        """Let *key* open the account; only its digest is kept.
+
+        :raises ValueError: if it is another account's.
+        """
         with self._lock:
-            self._account_of[keys.digest(key)] = account
+            if self._account_of.setdefault(keys.digest(key), account) != account:
+                raise ValueError("This key is another account's.")
 
     def revoke_key(self, key: str) -> None:
         """Refuse *key* from now on."""

@@ -44,12 +44,22 @@ class MongoStore(Accounts, Ledger, Orders):
     # The owner's side: preparation, accounts, services, audit
 
     def create_indexes(self) -> None:
-        """Build every index. May be run again at any time; until it was, every request is 503."""
+        """Build every index. May be run again at any time; until it was, every request is 503.
+
+        :raises RuntimeError: if one cannot be built; the sentence says which, and what is in its way.
+        """
         self._connection.create_indexes()
 
     def missing_indexes(self) -> list[str]:
-        """The indexes that are not there, or not unique where they must be, as ``collection.index``."""
+        """The indexes that are not there, not built yet, or others than they must be, as ``collection.index``."""
         return self._connection.missing_indexes()
+
+    def check_rights(self) -> None:
+        """Try whether we may write, without writing anything.
+
+        :raises StoreUnavailable: if not.
+        """
+        self._connection.check_rights()
 
     def add_account(
         self, account: Account, *, balance: Decimal = ZERO, active: bool = True, key: str | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+from pymongo.errors import DuplicateKeyError
 
 from ... import keys
 from ...hooks import Account, AccountId
 from ...placement import now
-from .connection import Connection, one_verb
-from .records import to_account
+from .connection import Connection
+from .records import field, to_account
 
 NOTE_USE_EVERY = timedelta(minutes=1)
 """How exact `last_used` of a key is: it is written no more often."""
@@ -24,36 +26,41 @@ class Accounts:
     def key_lookup(self, key: str) -> Account | None:
         """One command for the key and its account."""
         digest = keys.digest(key)
-        with one_verb():
+        with self._connection.verb():
             found = next(self._connection["keys"].aggregate(_key_with_account(digest)), None)
             if found is None:
                 return None
-            last_used = found["last_used"]
-            if last_used is None or now() - last_used > NOTE_USE_EVERY:
+            last_used = found.get("last_used")
+            if last_used is None or now() - field(found, "last_used", datetime) > NOTE_USE_EVERY:
                 self._connection["keys"].update_one({"_id": digest}, {"$set": {"last_used": now()}})
         return to_account(found["account"])
 
     def _put_account(self, account: Account, active: bool) -> None:
         fields = {"currency": account.currency, "allowed_ips": list(account.allowed_ips), "active": active}
-        with one_verb():
+        with self._connection.verb():
             self._connection["accounts"].update_one(
                 {"_id": account.id}, {"$set": fields, "$setOnInsert": {"created": now()}}, upsert=True
             )
 
     def add_key(self, account: AccountId, key: str, label: str = "") -> None:
-        fields = {
-            "prefix": key[:4],
-            "label": label,
-            "account": account,
-            "active": True,
-            "created": now(),
-            "last_used": None,
-        }
-        with one_verb():
-            self._connection["keys"].update_one({"_id": keys.digest(key)}, {"$setOnInsert": fields}, upsert=True)
+        """Let *key* open the account; only its digest and its first four characters are kept.
+
+        :raises ValueError: if it is another account's.
+        """
+        new = {"prefix": key[:4], "label": label, "created": now(), "last_used": None}
+        with self._connection.verb():
+            try:
+                self._connection["keys"].update_one(
+                    {"_id": keys.digest(key), "account": account},
+                    {"$set": {"active": True}, "$setOnInsert": new},
+                    upsert=True,
+                )
+            except DuplicateKeyError:
+                raise ValueError("This key is another account's.") from None
 
     def revoke_key(self, key: str) -> None:
-        with one_verb():
+        """Refuse *key* from now on."""
+        with self._connection.verb():
             self._connection["keys"].update_one({"_id": keys.digest(key)}, {"$set": {"active": False}})
 
 

@@ -10,8 +10,9 @@ from bson.int64 import Int64
 from pymongo import ReturnDocument
 
 from ...catalog import ServiceList
-from ...hooks import Account, Service
-from .connection import Connection, one_verb
+from ...deadline import remaining
+from ...hooks import Account, Service, StoreUnavailable
+from .connection import VERB_TIMEOUT, Connection
 from .records import from_service, to_service, whole
 
 FRESH_FOR = 2.0
@@ -38,23 +39,27 @@ class PriceList:
 
     def __call__(self, account: Account) -> ServiceList:
         # Whoever finds the copy old looks after it; the others go on with the old one, but for the very first.
-        if time.monotonic() >= self._fresh_until and self._lock.acquire(blocking=self._edition < 0):
+        if time.monotonic() < self._fresh_until:
+            return self._services
+        if self._lock.acquire(timeout=remaining(VERB_TIMEOUT) if self._edition < 0 else 0):
             try:
                 if time.monotonic() >= self._fresh_until:
                     self._refresh()
             finally:
                 self._lock.release()
+        elif self._edition < 0:
+            raise StoreUnavailable("The price list has not been read in time.")
         return self._services
 
     def set(self, services: Iterable[Service]) -> None:
         """Put *services* in the place of the list; other processes see it within :data:`FRESH_FOR` seconds."""
-        with one_verb():
+        with self._connection.verb():
             edition = self._reserve()
         rows = [from_service(service, edition, position) for position, service in enumerate(services)]
         collection = self._connection["services"]
         if rows:
             collection.insert_many(rows)
-        with one_verb():
+        with self._connection.verb():
             self._connection["meta"].update_one({"_id": "catalog"}, {"$max": {"value": Int64(edition)}}, upsert=True)
         collection.delete_many({"edition": {"$lt": edition}})
         self._fresh_until = 0.0
@@ -67,12 +72,17 @@ class PriceList:
         return whole(last, "value")
 
     def _refresh(self) -> None:
-        with one_verb():
-            current = self._connection["meta"].find_one({"_id": "catalog"})
-        edition = 0 if current is None else whole(current, "value")
-        if edition != self._edition:
-            with one_verb():
+        edition = self._current_edition()
+        while edition != self._edition:
+            with self._connection.verb():
                 rows = self._connection["services"].find({"edition": edition}).sort("position", 1)
-                self._services = ServiceList(map(to_service, rows))
-            self._edition = edition
+                services = ServiceList(map(to_service, rows))
+            read, edition = edition, self._current_edition()
+            if read == edition:  # else its rows may have been deleted while they were read
+                self._services, self._edition = services, edition
         self._fresh_until = time.monotonic() + FRESH_FOR
+
+    def _current_edition(self) -> int:
+        with self._connection.verb():
+            current = self._connection["meta"].find_one({"_id": "catalog"})
+        return 0 if current is None else whole(current, "value")

@@ -6,6 +6,7 @@ primary, write to a majority and to the journal, and know that times are UTC.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,16 +16,18 @@ from weakref import WeakValueDictionary
 import mongoengine
 import pymongo
 from bson.codec_options import CodecOptions
+from bson.int64 import Int64
 from mongoengine.connection import ConnectionFailure as NotRegistered
 from mongoengine.connection import get_db
 from pymongo.collection import Collection
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.errors import ConnectionFailure as ConnectionLost
+from pymongo.errors import InvalidOperation, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
+from ...deadline import remaining
 from ...hooks import StoreUnavailable
 from .documents import INDEXES
 
@@ -50,36 +53,34 @@ _CLIENT: dict[str, Any] = {
     "connectTimeoutMS": int(VERB_TIMEOUT * 1000),
 }
 
-_OUTAGES = frozenset({6, 7, 64, 89, 91, 100, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+_OUTAGES = frozenset({6, 7, 64, 89, 91, 100, 133, 189, 262, 9001, 10107, 11600, 11601, 11602, 13435, 13436})
 """Server error codes that go with a shutdown, an election, a lost host or a majority that cannot be had."""
+
+_FORBIDDEN = frozenset({13, 18})
+"""Server error codes that go with a wrong user, a wrong password, or too few rights."""
 
 _clients: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()
 """The clients that were opened here, by alias and URI."""
 
-
-@contextmanager
-def one_verb(seconds: float | None = VERB_TIMEOUT) -> Iterator[None]:
-    """Bound what one verb of a hook may take, and say that the store is away where it is.
-
-    :param seconds: how long; None for as long as it takes.
-    :raises StoreUnavailable: if the server cannot be reached, or not in time.
-    """
-    try:
-        with nullcontext() if seconds is None else pymongo.timeout(seconds):
-            yield
-    except PyMongoError as failure:
-        if _is_outage(failure):
-            raise StoreUnavailable(f"MongoDB did not answer: {failure}") from failure
-        raise
+_opening = threading.RLock()
+"""Aliases are shared by all stores of the process, so one of them at a time opens one."""
 
 
-def _is_outage(failure: PyMongoError) -> bool:
-    """Whether a repeat may do better: no connection, no primary, no time."""
-    if failure.timeout or isinstance(failure, ConnectionLost) or failure.has_error_label("RetryableWriteError"):
-        return True
+def _remedy(failure: PyMongoError) -> str | None:
+    """What the log should say if the store cannot be used just now; None if *failure* is of another kind."""
     details = getattr(failure, "details", None) or {}
     codes = {getattr(failure, "code", None), *(error["code"] for error in details.get("writeConcernErrors", ()))}
-    return not codes.isdisjoint(_OUTAGES)
+    if codes & _FORBIDDEN:
+        return "MongoDB does not let us in, or not write; give the user of the URI readWrite and dbAdmin"
+    if isinstance(failure, InvalidOperation):
+        return "The connection was closed, and is opened anew"
+    if failure.timeout or isinstance(failure, ConnectionLost) or failure.has_error_label("RetryableWriteError"):
+        return "MongoDB did not answer"
+    return "MongoDB did not answer" if codes & _OUTAGES else None
+
+
+def _without_password(text: object) -> str:
+    return re.sub(r"//([^:/@\s]*):[^/\s]*@", r"//\1:…@", str(text))
 
 
 class Connection:
@@ -97,15 +98,35 @@ class Connection:
         if uri is not None and not uri.startswith("mongodb+srv:"):  # those need a look-up, which is for later
             try:
                 parse_uri(uri)
-            except (InvalidURI, ConfigurationError, ValueError) as wrong:
+            except (PyMongoError, OSError, ValueError) as wrong:
                 raise RuntimeError(
-                    f"SMMAPI_MONGODB_URI cannot be used: {wrong}. Write 'mongodb://host:27017/database'."
+                    f"SMMAPI_MONGODB_URI cannot be used: {_without_password(wrong)}. "
+                    "Write 'mongodb://host:27017/database'."
                 ) from None
 
     def forget(self) -> None:
-        """Begin anew, as a forked process must."""
-        self._lock = threading.Lock()
+        """Look for the connection anew."""
         self._opened: dict[str, Documents] = {}
+
+    @contextmanager
+    def verb(self, seconds: float | None = VERB_TIMEOUT) -> Iterator[None]:
+        """Bound what one verb of a hook may take, and say that the store is away where it is.
+
+        :param seconds: how long, if the request has so much left; None for as long as it takes.
+        :raises StoreUnavailable: if the server cannot be reached, or not in time, or lets us not in.
+        """
+        if seconds is not None and remaining(seconds) <= 0:
+            raise StoreUnavailable("MongoDB took so long that the request has no time left.")
+        try:
+            with nullcontext() if seconds is None else pymongo.timeout(remaining(seconds)):
+                yield
+        except PyMongoError as failure:
+            remedy = _remedy(failure)
+            if isinstance(failure, InvalidOperation):
+                self.forget()
+            if remedy is None:
+                raise
+            raise StoreUnavailable(f"{remedy}: {failure}") from failure
 
     def __getitem__(self, name: str) -> Documents:
         """The collection ``smmapi_<name>``.
@@ -117,25 +138,41 @@ class Connection:
         return self._opened[name]
 
     def create_indexes(self) -> None:
-        """Build every index; those that are there already stay."""
+        """Build every index; those that are there already stay.
+
+        :raises RuntimeError: if one cannot be built; the sentence says which, and what is in its way.
+        """
         database = self._database()
-        with one_verb(None):
-            for name, indexes in INDEXES.items():
-                for index in indexes:
-                    database[name].create_index(index.keys, **index.options)
+        for name, indexes in INDEXES.items():
+            for index in indexes:
+                try:
+                    with self.verb(None):
+                        database[name].create_index(index.keys, **index.options)
+                except OperationFailure as failure:
+                    which = f"{name}.{index.options['name']}"
+                    raise RuntimeError(
+                        f"The index {which} cannot be built; remove what is in its way: {failure}"
+                    ) from failure
 
     def missing_indexes(self) -> list[str]:
-        """The indexes that are not there, or not unique where they must be, as ``collection.index``."""
+        """The indexes that are not there, not built yet, or others than they must be, as ``collection.index``."""
         database = self._database()
         missing = []
-        with one_verb():
+        with self.verb():
             for name, indexes in INDEXES.items():
-                there = database[name].index_information()
-                for _, options in indexes:
-                    found = there.get(options["name"])
-                    if found is None or found.get("unique", False) != options.get("unique", False):
+                there = [_essence(index) for index in _list_indexes(database, name)]
+                for keys, options in indexes:
+                    if _essence({**options, "key": dict(keys)}) not in there:
                         missing.append(f"{name}.{options['name']}")
         return missing
+
+    def check_rights(self) -> None:
+        """Try whether we may write, without writing anything.
+
+        :raises StoreUnavailable: if not.
+        """
+        with self.verb():
+            self["meta"].update_one({"_id": "nobody"}, {"$set": {"value": Int64(0)}})
 
     def _open(self) -> dict[str, Documents]:
         missing = self.missing_indexes()
@@ -145,13 +182,13 @@ class Connection:
         return {name.removeprefix("smmapi_"): database.get_collection(name, **_OPTIONS) for name in INDEXES}
 
     def _database(self) -> Any:
-        with self._lock:
+        with _opening:
             try:
                 database = get_db(self._alias)
             except NotRegistered:
-                return self._register()
-        self._check_that_it_is_not_another_apps(database.client)
-        return database
+                database = self._register()
+            self._check_that_it_is_not_another_apps(database.client)
+            return database
 
     def _register(self) -> Any:
         if self._uri is None:
@@ -159,8 +196,11 @@ class Connection:
                 "There is no MongoDB: set SMMAPI_MONGODB_URI, or connect with mongoengine under the alias "
                 f"{self._alias!r}, or give SmmApi another store."
             )
-        mongoengine.register_connection(self._alias, db=DATABASE, host=self._uri, **_CLIENT)
-        database = get_db(self._alias)
+        try:
+            mongoengine.register_connection(self._alias, db=DATABASE, host=self._uri, **_CLIENT)
+            database = get_db(self._alias)
+        except (NotRegistered, PyMongoError, OSError) as wrong:
+            raise StoreUnavailable(f"SMMAPI_MONGODB_URI cannot be used: {_without_password(wrong)}") from None
         _clients[self._alias, self._uri] = database.client
         return database
 
@@ -171,3 +211,24 @@ class Connection:
                     f"Another app of this process uses the mongoengine alias {alias!r} for another "
                     "SMMAPI_MONGODB_URI; give each an alias of its own with SMMAPI_MONGODB_ALIAS."
                 )
+
+
+def _list_indexes(database: Any, name: str) -> list[dict[str, Any]]:
+    """The indexes of the collection *name*, without those that are being built."""
+    try:
+        reply = database.command({"listIndexes": name, "includeBuildUUIDs": True})
+    except NotImplementedError:  # mongomock, which builds at once
+        return list(database[name].list_indexes())
+    except OperationFailure as failure:
+        if failure.code != _NAMESPACE_NOT_FOUND:
+            raise
+        return []
+    return [index for index in reply["cursor"]["firstBatch"] if "buildUUID" not in index]
+
+
+_NAMESPACE_NOT_FOUND = 26
+
+
+def _essence(index: dict[str, Any]) -> tuple[Any, ...]:
+    """What makes an index the one that we need; its name does not."""
+    return (list(index["key"].items()), bool(index.get("unique")), index.get("partialFilterExpression"))

@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 from bson.int64 import Int64
 from pymongo.errors import BulkWriteError
 
+from ...deadline import remaining
 from ...hooks import AccountId, StoreUnavailable
 from ...money import MAX_UNITS, from_units, to_units
 from ...placement import now
-from .connection import VERB_TIMEOUT, Connection, one_verb
+from .connection import VERB_TIMEOUT, Connection
 from .records import Corrupt, entry_id, field, whole
 
 MAX_BATCH = 100
@@ -76,7 +77,7 @@ class Queue:
         :raises StoreUnavailable: if no writer came to it in time.
         """
         with self.changed:
-            if not self.changed.wait_for(lambda: movement.done or not self.writing, VERB_TIMEOUT):
+            if not self.changed.wait_for(lambda: movement.done or not self.writing, remaining(VERB_TIMEOUT)):
                 if movement in self.waiting:
                     self.waiting.remove(movement)
                     raise StoreUnavailable("The movements of one account have queued up for too long.")
@@ -126,7 +127,7 @@ class Ledger:
         self._queues = Queues()
 
     def balance(self, account: AccountId) -> Decimal:
-        with one_verb():
+        with self._connection.verb():
             return from_units(self._read_newest(account).balance)
 
     def debit(self, account: AccountId, amount: Decimal, reference: str) -> bool:
@@ -137,7 +138,7 @@ class Ledger:
         if field(movement.earlier, "kind", str) == "bar":
             return False
         _check_same(movement.earlier, -units)
-        with one_verb():
+        with self._connection.verb():
             return self._find(account, f"{reference}:void") is None
 
     def credit(self, account: AccountId, amount: Decimal, reference: str) -> None:
@@ -155,7 +156,8 @@ class Ledger:
             taken = -whole(earlier, "units")
             if taken < 0:
                 raise Corrupt(earlier, "it is a debit that gives")
-            self._submit(account, Movement(f"{reference}:void", taken, "void"))
+            if self._submit(account, Movement(f"{reference}:void", taken, "void")).refused:
+                raise ValueError(f"The debit {reference!r} cannot be undone: the balance would not fit into 64 bits.")
 
     def entries(self, account: AccountId) -> Iterator[dict[str, Any]]:
         """The account's entries, oldest first."""
@@ -188,7 +190,7 @@ class Ledger:
 
     def _write(self, account: AccountId, queue: Queue, batch: list[Movement]) -> None:
         """Write the movements of *batch* in their order; those that the balance does not allow are refused."""
-        with one_verb():
+        with self._connection.verb():
             pending = batch
             while pending:
                 known = queue.newest
@@ -243,7 +245,7 @@ class Ledger:
         return newest
 
     def _find(self, account: AccountId, reference: str) -> Mapping[str, Any] | None:
-        return self._connection["ledger"].find_one({"_id": entry_id(account, reference)})
+        return self._connection["ledger"].find_one({"account": account, "_id": entry_id(account, reference)})
 
 
 def _entries(

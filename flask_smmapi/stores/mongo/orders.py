@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from ...hooks import AccountId, Order, Refill
 from ...statuses import HIDDEN, OrderStatus
-from .connection import Connection, one_verb
+from .connection import Connection
 from .records import Corrupt, from_order, from_refill, to_order, to_refill, whole
 
 BLOCK = 100
@@ -38,6 +38,12 @@ class Numbers:
         """Give up the block, which is another process's now."""
         self._lock = threading.Lock()
         self._next = self._end = 0
+
+    def catch_up(self, number: int) -> None:
+        """Go on behind *number*, which was given before, though the counter knows nothing of it."""
+        with self._lock:
+            self._connection["meta"].update_one({"_id": "numbers"}, {"$max": {"value": Int64(number)}}, upsert=True)
+            self._next = self._end = 0
 
     def take(self) -> int:
         with self._lock:
@@ -65,23 +71,32 @@ class Orders:
         self._numbers = Numbers(connection)
 
     def add(self, order: Order) -> Order:
-        with one_verb():
-            stored = replace(order, number=self._numbers.take())
+        with self._connection.verb():
             while True:
+                stored = replace(order, number=self._numbers.take())
                 try:
                     self._connection["orders"].insert_one(from_order(stored))
                     return stored
-                except DuplicateKeyError:
+                except DuplicateKeyError as failure:
+                    if "number" in (failure.details or {}).get("keyPattern", ()):
+                        self._catch_up(order.account)
+                        continue
                     if order.idempotency_key is None:
                         raise
                     earlier = self.find_by_key(order.account, order.idempotency_key)
                     if earlier is not None:
                         return earlier  # else it was dropped meanwhile, and its key is free
 
+    def _catch_up(self, account: AccountId) -> None:
+        """Numbers begin anew where the counter was lost or restored from a backup."""
+        newest = self._connection["orders"].find_one({"account": account}, sort=[("number", -1)])
+        log.warning("A number was given twice by the counter in smmapi_meta; it goes on behind the orders that exist.")
+        self._numbers.catch_up(whole(newest, "number"))
+
     def find(self, account: AccountId, ids: Sequence[str | int]) -> Iterable[Order]:
         objects, numbers = _split(ids)
         collection = self._connection["orders"]
-        with one_verb():
+        with self._connection.verb():
             if not numbers:
                 # Else the server may prefer the account's index, for an account that has few orders, and keep to it.
                 found = collection.find({"account": account, "_id": {"$in": objects}}).hint("_id_")
@@ -90,16 +105,16 @@ class Orders:
             return [to_order(doc) for doc in found]
 
     def find_by_key(self, account: AccountId, idempotency_key: str) -> Order | None:
-        with one_verb():
+        with self._connection.verb():
             found = self._connection["orders"].find_one({"account": account, "idempotency_key": idempotency_key})
             return None if found is None else to_order(found)
 
     def replace(self, order: Order) -> bool:
-        with one_verb():
+        with self._connection.verb():
             return self._replace("orders", from_order(order))
 
     def drop(self, order: Order) -> None:
-        with one_verb():
+        with self._connection.verb():
             self._connection["orders"].delete_one(
                 {"_id": ObjectId(order.id), "account": order.account, "status": OrderStatus.VOIDING.value}
             )
@@ -108,7 +123,7 @@ class Orders:
         query: dict[str, Any] = {"account": account, "status": {"$nin": _HIDDEN}}
         if before is not None:
             query["number"] = {"$lt": before}
-        with one_verb():
+        with self._connection.verb():
             found = self._connection["orders"].find(query).sort("number", -1).limit(limit)
             return [to_order(doc) for doc in found]
 
@@ -120,7 +135,7 @@ class Orders:
         }
         last: ObjectId | None = None
         while True:
-            with one_verb():
+            with self._connection.verb():
                 page = {**query, "_id": {"$gt": last}} if last else query
                 docs = list(self._connection["orders"].find(page).sort("_id", 1).limit(BLOCK))
             yield from filter(None, map(_read_or_log, docs))
@@ -129,7 +144,7 @@ class Orders:
             last = docs[-1]["_id"]
 
     def add_refill(self, refill: Refill) -> Refill | None:
-        with one_verb():
+        with self._connection.verb():
             stored = replace(refill, number=self._numbers.take())
             try:
                 self._connection["refills"].insert_one(from_refill(stored))
@@ -142,12 +157,12 @@ class Orders:
 
     def find_refills(self, account: AccountId, ids: Sequence[str | int]) -> Iterable[Refill]:
         objects, numbers = _split(ids)
-        with one_verb():
+        with self._connection.verb():
             found = self._connection["refills"].find(_either(account, _id=objects, order=objects, number=numbers))
             return [to_refill(doc) for doc in found]
 
     def replace_refill(self, refill: Refill) -> bool:
-        with one_verb():
+        with self._connection.verb():
             return self._replace("refills", from_refill(refill))
 
     def _replace(self, collection: str, doc: dict[str, Any]) -> bool:
