@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pymongo
+from bson.int64 import Int64
 from flask import Flask
 
 from example_app.mongod import Mongod
@@ -67,7 +68,7 @@ def fill(uri: str, count: int) -> list[str]:
             orders = [order(number) for number in range(first, min(first + CHUNK, count))]
             mine += [one.id for one in orders if one.account == 1]
             database["smmapi_orders"].insert_many([from_order(one) for one in orders], ordered=False)
-            database["smmapi_ledger"].insert_many([debit(one) for one in orders if one.account != 1], ordered=False)
+            database["smmapi_ledger"].insert_many([debit(one) for one in orders], ordered=False)
     return mine[:: max(1, len(mine) // 100)][:100]
 
 
@@ -95,14 +96,14 @@ def order(number: int) -> Order:
 
 
 def debit(order: Order) -> dict[str, Any]:
-    """An entry of another account's ledger, so that the ledger grows with the orders."""
+    """The entry of its account's ledger, so that the ledger grows with the orders."""
     return {
         "_id": entry_id(order.account, order.id),
         "account": order.account,
-        "seq": order.number,
+        "seq": Int64(order.number),
         "kind": "debit",
-        "units": -(10**8),
-        "balance": 0,
+        "units": Int64(-(10**8)),
+        "balance": Int64(10**6 * 10**8),
         "at": order.created,
     }
 

@@ -120,18 +120,26 @@ class Mongod:
 
     def _is_running(self) -> bool:
         """Whether our server answers; another one may have our port by now."""
-        if not self._port_file.exists():
-            return False
+        port = self._last_port()
         try:
-            socket.create_connection(("127.0.0.1", int(self._port_file.read_text()))).close()
+            socket.create_connection(("127.0.0.1", port)).close()
         except OSError:  # which is sooner known than that no server can be selected
             return False
         try:
             with _client(self.uri, 1) as client:
                 options = client.admin.command("getCmdLineOpts")["parsed"]
+            if options["storage"]["dbPath"] != str(self._data):
+                return False
+            _make_primary(port)  # it may have lost its user before it was
         except PyMongoError:
             return False
-        return bool(options["storage"]["dbPath"] == str(self._data))
+        return True
+
+    def _last_port(self) -> int:
+        """The port that it had last time; 0 if it had none yet."""
+        with suppress(OSError, ValueError):
+            return int(self._port_file.read_text())
+        return 0
 
     def _start(self) -> None:
         if self._process is not None:  # it was killed, or answers no more
@@ -139,6 +147,7 @@ class Mongod:
             self._process.wait()
         port = self._choose_port()
         command = [find_mongod(), "--port", str(port), *_options(self._data)]
+        self._port_file.write_text(str(port))  # first, so that a server whose user is killed is found again
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the program that the user chose
                 command,
@@ -146,9 +155,9 @@ class Mongod:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the app; the server is stopped when the app is done with it
             )
-        self._port_file.write_text(str(port))
         try:
-            _make_primary(port, self._process)
+            _wait_until_it_listens(port, self._process)
+            _make_primary(port)
         except PyMongoError as failure:
             self._process.kill()
             self._process.wait()
@@ -159,10 +168,8 @@ class Mongod:
 
     def _choose_port(self) -> int:
         """The one that it had last time, so that whoever waits for it finds it again; else any that is free."""
-        if self._port_file.exists():
-            port = int(self._port_file.read_text())
-            with suppress(OSError):
-                return _reserve(port)
+        with suppress(OSError):
+            return _reserve(self._last_port())
         return _reserve(0)
 
     def _stop(self) -> None:
@@ -185,14 +192,15 @@ def _options(data: Path) -> list[str]:
     ]
 
 
-def _make_primary(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the server listens, make it the only member of its replica set, wait until it can be written to.
+def _make_primary(port: int) -> None:
+    """Make the server the only member of its replica set, if it is not, and wait until it can be written to.
 
     :raises PyMongoError: if it does not come to that.
     """
     member = {"_id": 0, "host": f"127.0.0.1:{port}"}
     with _client(f"mongodb://127.0.0.1:{port}/?directConnection=true", 0.5) as client:
-        _wait_until_it_listens(client, process)
+        if client.admin.command("hello")["isWritablePrimary"]:
+            return
         try:
             client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
         except OperationFailure:  # it was initiated in an earlier life, on another port
@@ -202,15 +210,16 @@ def _make_primary(port: int, process: subprocess.Popen[bytes]) -> None:
         primary.admin.command("ping")
 
 
-def _wait_until_it_listens(client: pymongo.MongoClient[Any], process: subprocess.Popen[bytes]) -> None:
+def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while True:
-        try:
-            client.admin.command("ping")
-            return
-        except ConnectionFailure:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise
+    with _client(f"mongodb://127.0.0.1:{port}/?directConnection=true", 0.5) as client:
+        while True:
+            try:
+                client.admin.command("ping")
+                return
+            except ConnectionFailure:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise
 
 
 def _client(uri: str, seconds: float) -> pymongo.MongoClient[Any]:

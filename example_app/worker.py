@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import threading
 import time
@@ -23,11 +24,20 @@ _greeting = multiprocessing.Lock()  # one for all workers, which are forked
 
 def work() -> Flask:
     """The app, in a worker."""
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     app = create_app()
     threading.Thread(target=reconcile_forever, args=(app,), daemon=True).start()
     if _greeting.acquire(block=False):
         threading.Thread(target=greet, args=(app,), daemon=True).start()
     return app
+
+
+def end_with(parent: int) -> None:
+    """End this worker when the process that started it was killed, else it would keep the port."""
+    wait = threading.Event()
+    while os.getppid() == parent:
+        wait.wait(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def reconcile_forever(app: Flask) -> None:

@@ -53,7 +53,7 @@ class Demo:
     """A running demo and what it printed."""
 
     def __init__(self, **environment: str) -> None:
-        self.port = free_port()
+        self.port = int(environment.pop("PORT", free_port()))
         self.process = start(self.port, **environment)
         self.printed = self._read_until("COMPLETED")
         self.orders = {status: id_ for id_, status in re.findall(r"([0-9a-f]{24})  (\w+)", self.printed)}
@@ -231,6 +231,20 @@ class TestItsOwnMongoDB:
             assert mongod_of(own_mongodb) == orphan
             assert again.post(action="status", order=order)[order]["status"] == "Awaiting"
         assert mongod_of(own_mongodb) is None
+
+    def test_the_workers_end_when_their_main_process_was_killed(self, own_mongodb: Path) -> None:
+        with running() as demo:
+            os.kill(demo.process.pid, signal.SIGKILL)
+            demo.process.communicate(timeout=30)  # until the last of them has closed its end of the pipe
+        with running(PORT=str(demo.port)) as again:
+            assert again.post(action="balance") == {"balance": "1000000.00000000", "currency": "USD"}
+
+    @pytest.mark.parametrize("written", ["", "no number", "1"])
+    def test_a_spoilt_note_of_its_port_is_no_obstacle(self, own_mongodb: Path, written: str) -> None:
+        own_mongodb.mkdir()
+        (own_mongodb / "port").write_text(written)
+        with running() as demo:
+            assert demo.post(action="balance") == {"balance": "1000000.00000000", "currency": "USD"}
 
     def test_the_data_are_there_after_the_server_was_killed(self, own_mongodb: Path) -> None:
         with running() as demo:
