@@ -28,6 +28,8 @@ from flask_smmapi.stores.mongo.records import entry_id, from_order
 
 LINK = "https://example.com/post"
 ACCOUNTS = 50
+MINE = 5
+"""Each so many-th order is account 1's, so that it has a hundred to ask for in the smallest database too."""
 CHUNK = 5_000
 
 
@@ -76,7 +78,7 @@ def order(number: int) -> Order:
     long_ago = datetime.now(timezone.utc) - timedelta(days=30)
     return Order(
         id=new_id(),
-        account=1 + number % ACCOUNTS,
+        account=1 if number % MINE == 0 else 2 + number % (ACCOUNTS - 1),
         service=1,
         params={"link": LINK, "quantity": "1000"},
         rate=Decimal(1),
