@@ -24,6 +24,8 @@ _greeting = multiprocessing.Lock()  # one for all workers, which are forked
 
 def work() -> Flask:
     """The app, in a worker."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # Ctrl-C is for the main process, which ends its workers in order
     threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     app = create_app()
     threading.Thread(target=reconcile_forever, args=(app,), daemon=True).start()

@@ -370,6 +370,14 @@ class OwnersSideContract:
         assert store.key_lookup(key) == Account(id=ME)
         store.add_key(ME, key)  # which it has already
 
+    def test_an_account_that_many_processes_add_at_once_is_added_once(self, store: Any) -> None:
+        """As the workers of a panel do that fill an empty database."""
+        new = [f"abcd1234.efgh5678-{number:08d}" for number in range(20)]
+        at_once(8, lambda _: [store.add_key(ME, key) for key in new])
+        at_once(8, lambda _: store.add_account(Account(id=ME), balance=Decimal(5), key=new[0]))
+        assert [store.key_lookup(key) for key in new] == [Account(id=ME)] * 20
+        assert store.balance(ME) == 5
+
     def test_an_inactive_account_has_no_way_in_until_it_is_active_again(self, store: Any) -> None:
         key = store.add_account(Account(id=ME), active=False)
         assert store.key_lookup(key) is None

@@ -18,7 +18,7 @@ from ...money import ZERO
 from .accounts import Accounts
 from .auditing import YOUNG, Difference, audit
 from .catalog import PriceList
-from .connection import Connection
+from .connection import Connection, forget_lock
 from .ledger import Ledger
 from .orders import Orders
 
@@ -105,6 +105,7 @@ _stores: weakref.WeakSet[MongoStore] = weakref.WeakSet()
 
 
 def _forget_all() -> None:
+    forget_lock()
     for store in _stores:
         store.forget()
 

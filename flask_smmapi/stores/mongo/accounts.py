@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,15 +49,15 @@ class Accounts:
         :raises ValueError: if it is another account's.
         """
         new = {"prefix": key[:4], "label": label, "created": now(), "last_used": None}
+        ours = {"_id": keys.digest(key), "account": account}
         with self._connection.verb():
-            try:
-                self._connection["keys"].update_one(
-                    {"_id": keys.digest(key), "account": account},
-                    {"$set": {"active": True}, "$setOnInsert": new},
-                    upsert=True,
-                )
-            except DuplicateKeyError:
-                raise ValueError("This key is another account's.") from None
+            for _ in range(2):  # a second time, if another process was adding it just now
+                with suppress(DuplicateKeyError):
+                    self._connection["keys"].update_one(
+                        ours, {"$set": {"active": True}, "$setOnInsert": new}, upsert=True
+                    )
+                    return
+        raise ValueError("This key is another account's.")
 
     def revoke_key(self, key: str) -> None:
         """Refuse *key* from now on."""

@@ -66,6 +66,12 @@ _opening = threading.RLock()
 """Aliases are shared by all stores of the process, so one of them at a time opens one."""
 
 
+def forget_lock() -> None:
+    """In a forked process: whoever held it is not here."""
+    global _opening
+    _opening = threading.RLock()
+
+
 def _remedy(failure: PyMongoError) -> str | None:
     """What the log should say if the store cannot be used just now; None if *failure* is of another kind."""
     details = getattr(failure, "details", None) or {}
@@ -115,10 +121,11 @@ class Connection:
         :param seconds: how long, if the request has so much left; None for as long as it takes.
         :raises StoreUnavailable: if the server cannot be reached, or not in time, or lets us not in.
         """
-        if seconds is not None and remaining(seconds) <= 0:
+        left = None if seconds is None else remaining(seconds)
+        if left is not None and left <= 0:
             raise StoreUnavailable("MongoDB took so long that the request has no time left.")
         try:
-            with nullcontext() if seconds is None else pymongo.timeout(remaining(seconds)):
+            with nullcontext() if left is None else pymongo.timeout(left):
                 yield
         except PyMongoError as failure:
             remedy = _remedy(failure)
