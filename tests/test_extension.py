@@ -579,3 +579,10 @@ def test_reconcile_undoes_unpaid_orders_of_a_minute_or_another_age(panel: Panel)
     assert panel.balance == 99
     assert panel.smmapi.reconcile() == (1, 0, 0)
     assert panel.balance == 100
+
+
+@pytest.mark.parametrize("id_", [None, True, 1.0, b"one"])
+def test_an_account_has_an_integer_or_a_string_for_an_id(id_: Any) -> None:
+    """Accounts without one would share a purse."""
+    with pytest.raises(ValueError, match="neither an integer nor a string"):
+        Account(id=id_)

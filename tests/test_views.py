@@ -444,6 +444,11 @@ def test_a_store_that_cannot_be_reached_is_503_and_all_else_500(failure: Excepti
     assert got.headers.get("Retry-After", "").isdigit() == (answer == UNAVAILABLE)
 
 
+def test_a_catalog_that_answers_none_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    assert Panel(catalog=lambda account: None).post("services")[:2] == FAILED
+    assert "The catalog must answer the account's services, an empty list if there are none; not None." in caplog.text
+
+
 @pytest.mark.parametrize("nobody", [None, False])
 def test_a_key_lookup_answers_none_or_false_for_nobodys_key(nobody: Any) -> None:
     panel = Panel(key_lookup=lambda key: nobody, config=STRICT)
