@@ -90,7 +90,7 @@ class Placement:
                 raise TypeError(f"The wallet's debit must answer True or False, not {type(debited).__name__}.")
             if debited:
                 return self._confirm(order)
-        except Exception:
+        except Exception:  # whether the money was taken is unknown, whatever it is; it is raised again
             self._try_to_abandon(order)
             raise
         # Nobody else can have debited an order without a key, so there is nothing to undo.
