@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from flask import Flask
 from werkzeug.serving import make_server
@@ -16,8 +16,8 @@ from werkzeug.serving import make_server
 from flask_smmapi import Account, Order, OrderStatus, Service, SmmApi
 from flask_smmapi.service_types import SERVICE_TYPES
 from flask_smmapi.stores.memory import MemoryStore
-
-T = TypeVar("T")
+from flask_smmapi.testing import Host
+from flask_smmapi.testing.races import at_once as at_once
 
 LINK = "https://example.com/post"
 WRONG_KEY = "aaaaaaaa.bbbbbbbb-cccccccc"
@@ -122,24 +122,21 @@ def serve(app: Flask) -> Iterator[str]:
         server.server_close()
 
 
-def at_once(count: int, work: Callable[[int], T]) -> list[T]:
-    """*work* of 0, 1, … in as many threads that begin together; their results, or the first one's exception."""
-    barrier = threading.Barrier(count)
-    results: dict[int, T] = {}
-    failures: list[BaseException] = []
+def host_of(store: Any, again: Any = None) -> Host:
+    """A store of ours as the contract kit takes it.
 
-    def run(number: int) -> None:
-        barrier.wait()
-        try:
-            results[number] = work(number)
-        except BaseException as failure:
-            failures.append(failure)
+    :param again: the same storage through another connection.
+    """
+    store.set_services(SERVICES)
+    accounts = (7, "seven")
+    keys = {store.add_account(Account(id_)): id_ for id_ in accounts}
+    keys[store.add_account(Account("inactive"), active=False)] = None
+    revoked = store.add_account(Account(accounts[0]))
+    store.revoke_key(revoked)
+    keys[revoked] = None
+    other = None if again is None else Host(accounts=accounts, **_parts(again))
+    return Host(accounts=accounts, keys=keys, again=other, **_parts(store))
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return [results[number] for number in range(count)]
+
+def _parts(store: Any) -> dict[str, Any]:
+    return {"key_lookup": store.key_lookup, "catalog": store.catalog, "wallet": store, "orders": store}

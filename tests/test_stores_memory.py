@@ -1,4 +1,4 @@
-"""The memory store keeps what the seam promises of a wallet and of an order store, and has an owner's side."""
+"""The memory store keeps every duty of the seam, and has an owner's side."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ from decimal import Decimal
 
 import pytest
 
-from flask_smmapi import OrderStore, Wallet
 from flask_smmapi.stores.memory import MemoryStore
+from flask_smmapi.testing import Host, PanelContract
 
-from .contracts import ME, ONE, OrderStoreContract, OwnersSideContract, WalletContract
+from .contracts import ME, OwnersSideContract
+from .panel import host_of
 
 
-class TestMemoryWallet(WalletContract):
+class TestMemoryStore(PanelContract):
     @pytest.fixture
-    def wallet(self) -> Wallet:
-        return MemoryStore()
-
-
-class TestMemoryOrderStore(OrderStoreContract):
-    @pytest.fixture
-    def orders(self) -> OrderStore:
-        return MemoryStore()
+    def host(self) -> Host:
+        return host_of(MemoryStore())
 
 
 class TestMemoryOwnersSide(OwnersSideContract):
@@ -33,7 +28,7 @@ class TestMemoryOwnersSide(OwnersSideContract):
 def test_the_ledger_lists_every_movement() -> None:
     store = MemoryStore()
     store.credit(ME, Decimal(2), "deposit")
-    store.debit(ME, ONE, "order")
+    store.debit(ME, Decimal(1), "order")
     store.debit(ME, Decimal(9), "refused")
     store.void(ME, "order")
     movements = [(movement.reference, movement.units) for movement in store.movements(ME)]

@@ -1,4 +1,4 @@
-"""MongoDB keeps what the seam promises of a wallet and of an order store; on a real server."""
+"""MongoDB keeps every duty of the seam, and has an owner's side; on a real server."""
 
 from __future__ import annotations
 
@@ -7,25 +7,20 @@ from types import SimpleNamespace
 import pymongo
 import pytest
 
-from flask_smmapi import Account, OrderStore, Wallet
+from flask_smmapi import Account
 from flask_smmapi.stores.mongo import MongoStore, catalog
+from flask_smmapi.testing import Host, PanelContract
 
-from .contracts import OrderStoreContract, OwnersSideContract, WalletContract
-from .panel import LINK, Panel, at_once, service
+from .contracts import OwnersSideContract
+from .panel import LINK, Panel, at_once, host_of, service
 
 ADD = {"service": 123, "link": LINK, "quantity": 1000}
 
 
-class TestMongoWallet(WalletContract):
+class TestMongoStore(PanelContract):
     @pytest.fixture
-    def wallet(self, mongo_store: MongoStore) -> Wallet:
-        return mongo_store
-
-
-class TestMongoOrderStore(OrderStoreContract):
-    @pytest.fixture
-    def orders(self, mongo_store: MongoStore) -> OrderStore:
-        return mongo_store
+    def host(self, mongo_store: MongoStore, mongo_uri: str) -> Host:
+        return host_of(mongo_store, again=MongoStore(mongo_uri, "another connection"))
 
 
 class TestMongoOwnersSide(OwnersSideContract):

@@ -1,0 +1,32 @@
+"""What a test of the kit checks, in words; they are the first that a failure says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import pytest
+
+
+def duty(what: str, *, likely: str, rounds: int = 1) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A test that says on failure which duty is broken, and what the usual cause is.
+
+    :param what: the duty, as a sentence.
+    :param likely: the mistake that usually breaks it.
+    :param rounds: how often the test is run, for a race that a wrong host may win by chance.
+    """
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        @wraps(test)
+        def run(*args: Any, **kwargs: Any) -> None:
+            try:
+                for _ in range(rounds):
+                    test(*args, **kwargs)
+            except (Exception, pytest.fail.Exception) as failure:  # the host's own exceptions too
+                raise AssertionError(f"{what} Likely cause: {likely}\n{type(failure).__name__}: {failure}") from failure
+
+        run.__doc__ = what
+        return run
+
+    return decorate

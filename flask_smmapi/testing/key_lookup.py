@@ -1,0 +1,83 @@
+"""What the extension relies on when it asks whose a key is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from ..hooks import Account, AccountId, KeyLookup
+from .duties import duty
+from .host import Contract, Host, Race
+from .races import THREADS
+
+_ODD = ("", " ", "'", "' OR '1'='1", "%", "_" * 26, "*", '{"$ne": ""}', "ключ", "0", "None", "x" * 10_000)
+
+
+class KeyLookupContract(Contract):
+    """Duties of a key lookup: the account of an active key, and None for everything else."""
+
+    @pytest.fixture
+    def key_lookup(self, host: Host) -> KeyLookup:
+        found: KeyLookup = host.part("key_lookup")
+        return found
+
+    @pytest.fixture
+    def active(self, host: Host) -> Mapping[str, AccountId]:
+        """The host's good keys, each with the id of its account."""
+        keys = {key: account for key, account in host.keys.items() if account is not None}
+        if not keys:
+            pytest.fail('The host names no good key: give Host(keys={"the key": 1}), with the id of its account.')
+        return keys
+
+    @duty(
+        "An active key opens its own account.",
+        likely="the lookup answers a user object or an id in another form; it must be an Account with the host's id.",
+    )
+    def test_an_active_key_opens_its_account(self, key_lookup: KeyLookup, active: Mapping[str, AccountId]) -> None:
+        for key, account in active.items():
+            found = key_lookup(key)
+            assert isinstance(found, Account)
+            assert (found.id, type(found.id)) == (account, type(account))
+            assert key_lookup(key) == found
+
+    @duty(
+        "A revoked key, and a key of an inactive account, open nothing.",
+        likely="the query does not ask whether the key and its account are active.",
+    )
+    def test_a_refused_key_opens_nothing(self, host: Host, key_lookup: KeyLookup) -> None:
+        refused = [key for key, account in host.keys.items() if account is None]
+        assert [key_lookup(key) for key in refused] == [None] * len(refused)
+
+    @duty(
+        "A key that is nobody's opens nothing, however close it comes to a good one.",
+        likely="the database compares without regard to case or to blanks at the end, or by LIKE.",
+    )
+    def test_an_unknown_key_opens_nothing(
+        self, host: Host, key_lookup: KeyLookup, active: Mapping[str, AccountId]
+    ) -> None:
+        for key in active:
+            close = {key.swapcase(), key.upper(), key.lower(), f"{key} ", f" {key}", key[:-1], f"{key}x", key[::-1]}
+            for wrong in sorted(close - set(host.keys)):
+                assert key_lookup(wrong) is None, wrong
+
+    @duty(
+        "A key of any form is looked up without an error.",
+        likely="the key is pasted into a query, or the lookup raises where it should answer None.",
+    )
+    @pytest.mark.parametrize("key", _ODD)
+    def test_an_odd_key_opens_nothing(self, host: Host, key_lookup: KeyLookup, key: str) -> None:
+        assert key in host.keys or key_lookup(key) is None
+
+    @duty(
+        "Eight lookups at once find their own accounts.",
+        likely="the lookup keeps what it has found in a place that all threads share.",
+    )
+    def test_lookups_at_once(
+        self, host: Host, key_lookup: KeyLookup, active: Mapping[str, AccountId], race: Race
+    ) -> None:
+        keys = [*host.keys, "nobody's"] * THREADS
+        found = race(THREADS, lambda number: [key_lookup(key) for key in keys[number:]])
+        for number, accounts in enumerate(found):
+            opened = [account and account.id for account in accounts]
+            assert opened == [active.get(key) for key in keys[number:]]

@@ -1,0 +1,494 @@
+"""What the extension relies on when it keeps orders and refills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ..hooks import AccountId, Order, OrderStore, Refill
+from ..ids import new_id
+from ..money import MAX_UNITS, from_units
+from ..statuses import HIDDEN, OrderStatus, RefillStatus
+from .duties import duty
+from .host import Contract, Elsewhere, Host, Race
+from .races import ROUNDS, THREADS
+
+NOW = datetime(2025, 3, 9, 23, 59, 59, 123000, tzinfo=timezone.utc)
+LATER = NOW + timedelta(minutes=1)
+ONE = Decimal("1.00000000")
+
+_NOT_VOIDING = [status for status in OrderStatus if status is not OrderStatus.VOIDING]
+_TEXTS = {
+    "link": "https://example.com/ö?a=1&b=2#'\"",
+    "comments": "first\nsecond 😀\n\\n is no line end\n100 % {\"$gt\": ''}",
+    "username": "null",
+}
+
+
+def draft(account: AccountId, **changes: Any) -> Order:
+    """An order of the account whose every field has a value of its own, but for *changes*."""
+    order = Order(
+        id=new_id(),
+        account=account,
+        service=123,
+        params=_TEXTS,
+        rate=Decimal("12.34567891"),
+        per=1000,
+        count=999_999_999_999,
+        charge=from_units(MAX_UNITS),
+        currency="EUR",
+        cancelable=True,
+        refillable=False,
+        fingerprint="f" * 64,
+        created=NOW,
+        remains=5,
+        status=OrderStatus.AWAITING,
+        ended=LATER,
+        start_count=7,
+    )
+    return replace(order, **changes)
+
+
+def a_key() -> str:
+    """A new idempotency key."""
+    return f"order {new_id()}"
+
+
+def numbers(records: Iterable[Order | Refill]) -> list[int]:
+    return [record.number for record in records]
+
+
+class OrderStoreContract(Contract):
+    """Duties of an order store: every field kept, each account on its own, one winner of every race."""
+
+    @pytest.fixture
+    def orders(self, host: Host) -> OrderStore:
+        found: OrderStore = host.part("orders")
+        return found
+
+    @pytest.fixture
+    def other_orders(self, host: Host) -> OrderStore:
+        """The same orders, through another connection if the host gives one."""
+        found: OrderStore = (host.again or host).part("orders")
+        return found
+
+    # Adding and finding
+
+    @duty(
+        "An order comes back with every field as it was stored, but for the number, which the store gives.",
+        likely="a field has no column, a column cuts or rounds, or a fraction became a float.",
+    )
+    def test_every_field_of_an_order_is_kept(self, host: Host, orders: OrderStore) -> None:
+        for account in host.accounts:
+            order = draft(account, idempotency_key=a_key(), due_back=ONE, paid_back=Decimal("0.50000001"))
+            added = orders.add(order)
+            assert replace(added, number=0) == order
+            assert list(orders.find(account, [order.id])) == [added]
+
+    @duty(
+        "What a client sent comes back to the letter, however long.",
+        likely="a text column is too short, its encoding knows no emoji, or only some parameters have a column.",
+    )
+    def test_parameters_are_kept_to_the_letter(self, orders: OrderStore, me: AccountId) -> None:
+        comments = "\n".join(f"comment {number} 😀 ¡ö!" for number in range(5_000))
+        for params in ({}, _TEXTS, {"comments": comments}, {"quantity": "1000", "a parameter to come": "x"}):
+            order = orders.add(draft(me, params=params))
+            [found] = orders.find(me, [order.id])
+            assert dict(found.params) == params
+
+    @duty(
+        "Times come back as the same moment, timezone-aware and in UTC.",
+        likely="the column keeps no zone, and the time is read back naive or in the server's zone.",
+    )
+    def test_times_are_aware_and_utc(self, orders: OrderStore, me: AccountId) -> None:
+        order = orders.add(draft(me))
+        refill = orders.add_refill(Refill(new_id(), me, order.id, 1, NOW))
+        assert refill is not None
+        [found] = orders.find(me, [order.id])
+        [found_refill] = orders.find_refills(me, [refill.id])
+        assert (found.created, found.ended, found_refill.created) == (NOW, LATER, NOW)
+        for moment in (found.created, found.ended, found_refill.created):
+            assert moment is not None
+            assert moment.utcoffset() == timedelta(0)
+
+    @duty(
+        "Numbers are unique across accounts, grow, and fit into 31 bits.",
+        likely="numbers are counted for each account, or made of the time or of randomness.",
+    )
+    def test_numbers_grow_and_are_unique(self, host: Host, orders: OrderStore) -> None:
+        given = [orders.add(draft(account)).number for account in (*host.accounts, *host.accounts)]
+        assert given == sorted(set(given))
+        assert 0 < given[0] < given[-1] < 2**31
+
+    @duty(
+        "The number of an order that was dropped is not given again.",
+        likely="the next number is the largest one plus 1 (as SQLite does without AUTOINCREMENT).",
+    )
+    def test_numbers_are_not_reused(self, orders: OrderStore, me: AccountId) -> None:
+        dropped = orders.add(draft(me, status=OrderStatus.VOIDING))
+        orders.drop(dropped)
+        assert orders.add(draft(me)).number > dropped.number
+
+    @duty(
+        "Orders are found by id or number, a hundred at once, in any status; unknown ids are left out.",
+        likely="find asks for one form of id alone, hides some statuses, or raises for what it does not know.",
+    )
+    def test_many_are_found_by_id_and_number(self, orders: OrderStore, me: AccountId) -> None:
+        added = [orders.add(draft(me, status=status)) for status in OrderStatus]
+        added += [orders.add(draft(me)) for _ in range(100 - len(added))]
+        ids: list[str | int] = [order.number if order.number % 2 else order.id for order in added]
+        assert sorted(orders.find(me, ids), key=lambda order: order.number) == added
+        assert list(orders.find(me, [])) == []
+
+    @duty(
+        "An id that is nobody's finds nothing, and is no error.",
+        likely="a number of 18 digits does not fit into the type that the query gives it.",
+    )
+    def test_unknown_ids_find_nothing(self, orders: OrderStore, me: AccountId) -> None:
+        order = orders.add(draft(me))
+        odd: list[str | int] = [new_id(), "f" * 24, 0, 2**31, 2**53 + 1, 10**18 - 1]
+        assert list(orders.find(me, odd)) == []
+        assert list(orders.find_refills(me, odd)) == []
+        assert list(orders.find(me, [*odd, order.number])) == [order]
+
+    @duty(
+        "Another account's orders do not exist.",
+        likely="a query does not name the account: find, find_by_key, list or find_refills.",
+    )
+    def test_another_accounts_orders_do_not_exist(self, orders: OrderStore, me: AccountId, other: AccountId) -> None:
+        order = orders.add(draft(me, idempotency_key=a_key()))
+        refill = orders.add_refill(Refill(new_id(), me, order.id, 1, NOW))
+        assert refill is not None
+        assert order.idempotency_key is not None
+        assert list(orders.find(other, [order.id, order.number])) == []
+        assert orders.find_by_key(other, order.idempotency_key) is None
+        assert order.id not in {found.id for found in orders.list(other)}
+        assert list(orders.find_refills(other, [refill.id, refill.number, order.id])) == []
+
+    # Idempotency keys
+
+    @duty(
+        "An idempotency key finds its order in any status.",
+        likely="find_by_key hides unpaid orders; then a repeat is placed and charged beside them.",
+    )
+    def test_a_key_finds_its_order_in_any_status(self, orders: OrderStore, me: AccountId) -> None:
+        for status in OrderStatus:
+            order = orders.add(draft(me, idempotency_key=a_key(), status=status))
+            assert order.idempotency_key is not None
+            assert orders.find_by_key(me, order.idempotency_key) == order
+        assert orders.find_by_key(me, a_key()) is None
+
+    @duty(
+        "An idempotency key is taken once in an account; add then stores nothing and gives the earlier order.",
+        likely="no unique index on (account, key), or one on the key alone; or add raises where it should answer.",
+    )
+    def test_a_key_is_taken_once_in_an_account(self, orders: OrderStore, me: AccountId, other: AccountId) -> None:
+        key = a_key()
+        stored, second = orders.add(draft(me, idempotency_key=key)), draft(me, idempotency_key=key)
+        assert orders.add(second) == stored
+        assert list(orders.find(me, [second.id])) == []
+        anothers = draft(other, idempotency_key=key)
+        assert orders.add(anothers).id == anothers.id
+        without = [orders.add(draft(me)).id for _ in range(2)]
+        assert len(set(without)) == 2
+
+    @duty(
+        "Keys of 8 to 128 printable characters are told apart to the letter.",
+        likely="the database compares without regard to case or to blanks at the end, or the column is too short.",
+    )
+    def test_keys_are_told_apart_to_the_letter(self, orders: OrderStore, me: AccountId) -> None:
+        start = a_key()
+        long = start.ljust(127, "x")
+        keys = [start, start.upper(), f"{start} ", f" {start}", f"{start}'\"%_\\", f"{long}a", f"{long}b"]
+        added = [orders.add(draft(me, idempotency_key=key)) for key in keys]
+        assert len({order.id for order in added}) == len(keys)
+        assert [orders.find_by_key(me, key) for key in keys] == added
+
+    @duty(
+        "Of eight adds at once with one key one is stored, and all are given that one.",
+        likely="add looks for the key and inserts in two steps; let a unique index decide, and read what won.",
+        rounds=ROUNDS,
+    )
+    def test_racing_adds_with_one_key_store_one(self, orders: OrderStore, me: AccountId, race: Race) -> None:
+        key = a_key()
+        drafts = [draft(me, idempotency_key=key) for _ in range(THREADS)]
+        added = race(THREADS, lambda number: orders.add(drafts[number]))
+        [found] = orders.find(me, [order.id for order in drafts])
+        assert {order.id for order in added} == {found.id}
+
+    @duty(
+        "Adds at once get a number each.",
+        likely="the next number is read and raised in two steps.",
+        rounds=ROUNDS,
+    )
+    def test_racing_adds_get_a_number_each(self, orders: OrderStore, me: AccountId, race: Race) -> None:
+        added = race(THREADS, lambda _: orders.add(draft(me)))
+        assert len({order.number for order in added}) == THREADS
+        ids = [order.id for order in added]
+        assert sorted(numbers(orders.find(me, ids))) == sorted(numbers(added))
+
+    # Replacing and dropping
+
+    @duty(
+        "Replace writes what has changed, raises the revision by one, and answers True.",
+        likely="some fields are not written, or the answer is a row count or None.",
+    )
+    def test_replace_writes_and_raises_the_revision(self, orders: OrderStore, me: AccountId) -> None:
+        order = orders.add(draft(me))
+        changed = replace(
+            order,
+            status=OrderStatus.PARTIAL,
+            remains=2,
+            start_count=9,
+            due_back=ONE,
+            paid_back=Decimal("0.00000001"),
+            ended=None,
+        )
+        assert orders.replace(changed) is True
+        assert list(orders.find(me, [order.number])) == [replace(changed, revision=order.revision + 1)]
+
+    @duty(
+        "Replace of an order that was changed meanwhile answers False, even if its status came back.",
+        likely="the revision is not compared, or the status is compared in its place.",
+    )
+    def test_replace_minds_the_revision(self, orders: OrderStore, me: AccountId) -> None:
+        order = orders.add(draft(me))
+        assert orders.replace(replace(order, status=OrderStatus.PENDING)) is True
+        assert orders.replace(replace(order, revision=order.revision + 1)) is True
+        stored = list(orders.find(me, [order.id]))
+        assert orders.replace(replace(order, status=OrderStatus.CANCELED)) is False
+        assert orders.replace(replace(order, revision=order.revision + 9)) is False
+        assert list(orders.find(me, [order.id])) == stored
+
+    @duty(
+        "Replace stores no order anew.",
+        likely="it is an upsert, which brings a dropped order back.",
+    )
+    def test_replace_stores_no_order_anew(self, orders: OrderStore, me: AccountId) -> None:
+        order = draft(me, number=1)
+        assert orders.replace(order) is False
+        assert list(orders.find(me, [order.id])) == []
+
+    @duty(
+        "Of eight replaces at once one wins, and what it wrote is stored.",
+        likely="the revision is read and written in two steps; let the UPDATE name the revision.",
+        rounds=ROUNDS,
+    )
+    def test_of_racing_replaces_one_wins(self, orders: OrderStore, me: AccountId, race: Race) -> None:
+        order = orders.add(draft(me))
+        won = race(THREADS, lambda number: orders.replace(replace(order, remains=number)))
+        [found] = orders.find(me, [order.id])
+        assert [number for number, answer in enumerate(won) if answer] == [found.remains]
+        assert found.revision == order.revision + 1
+
+    @duty(
+        "Drop deletes an order that is VOIDING, and frees its key.",
+        likely="drop only marks the order, so that its key stays taken.",
+    )
+    def test_drop_deletes_an_order_that_is_voiding(self, orders: OrderStore, me: AccountId) -> None:
+        key = a_key()
+        order = orders.add(draft(me, status=OrderStatus.VOIDING, idempotency_key=key))
+        for _ in range(2):
+            orders.drop(order)
+            assert list(orders.find(me, [order.id, order.number])) == []
+        again = draft(me, idempotency_key=key)
+        assert orders.add(again).id == again.id
+        orders.drop(order)
+        assert orders.find_by_key(me, key) is not None
+
+    @duty(
+        "Drop minds the status that is stored, whatever its argument says.",
+        likely="drop deletes by the id alone; an order that was confirmed meanwhile would be lost with its money.",
+    )
+    @pytest.mark.parametrize("status", _NOT_VOIDING)
+    def test_drop_minds_what_is_stored(self, orders: OrderStore, me: AccountId, status: OrderStatus) -> None:
+        order = orders.add(draft(me, status=status))
+        orders.drop(replace(order, status=OrderStatus.VOIDING))
+        assert list(orders.find(me, [order.id])) == [order]
+
+    @duty(
+        "Of confirming and abandoning at once one wins; an order that was confirmed is not dropped.",
+        likely="replace and drop decide on what they have read before.",
+        rounds=ROUNDS,
+    )
+    def test_confirming_races_abandoning(self, orders: OrderStore, me: AccountId, race: Race) -> None:
+        order = orders.add(draft(me, status=OrderStatus.UNPAID))
+
+        def decide(number: int) -> bool:
+            status = (OrderStatus.AWAITING, OrderStatus.VOIDING)[number % 2]
+            won = orders.replace(replace(order, status=status))
+            orders.drop(replace(order, status=OrderStatus.VOIDING))
+            return won
+
+        won = race(THREADS, decide)
+        assert won.count(True) == 1
+        confirmed = won.index(True) % 2 == 0
+        found = [order.status for order in orders.find(me, [order.id])]
+        assert found == ([OrderStatus.AWAITING] if confirmed else [])
+
+    @duty(
+        "What a verb did is committed when it returns: another connection sees it.",
+        likely="the verb leaves the commit to the end of the request, or to somebody who never comes.",
+    )
+    def test_orders_are_committed(
+        self, orders: OrderStore, other_orders: OrderStore, me: AccountId, elsewhere: Elsewhere
+    ) -> None:
+        order = orders.add(draft(me, status=OrderStatus.UNPAID))
+        assert elsewhere(lambda: list(other_orders.find(me, [order.id]))) == [order]
+        assert orders.replace(replace(order, status=OrderStatus.VOIDING)) is True
+        [voiding] = elsewhere(lambda: list(other_orders.find(me, [order.id])))
+        assert (voiding.status, voiding.revision) == (OrderStatus.VOIDING, order.revision + 1)
+        refill = orders.add_refill(Refill(new_id(), me, order.id, 1, NOW))
+        assert refill is not None
+        assert elsewhere(lambda: list(other_orders.find_refills(me, [refill.id]))) == [refill]
+        assert orders.replace_refill(replace(refill, status=RefillStatus.COMPLETED)) is True
+        [done] = elsewhere(lambda: list(other_orders.find_refills(me, [refill.id])))
+        assert done.status is RefillStatus.COMPLETED
+        orders.drop(voiding)
+        assert elsewhere(lambda: list(other_orders.find(me, [order.id]))) == []
+
+    @duty(
+        "A verb decides on the newest state, not on what was read before.",
+        likely="the session still holds the row that it has read; read it anew, in a transaction of the verb's own.",
+    )
+    def test_orders_are_read_anew(
+        self, orders: OrderStore, other_orders: OrderStore, me: AccountId, elsewhere: Elsewhere
+    ) -> None:
+        order = orders.add(draft(me))
+        assert list(orders.find(me, [order.id])) == [order]
+        assert elsewhere(lambda: other_orders.replace(replace(order, remains=1))) is True
+        assert [found.remains for found in orders.find(me, [order.id])] == [1]
+        assert orders.replace(replace(order, remains=3)) is False
+
+    # Listing
+
+    @duty(
+        "Pages come newest first, and none is missed between them.",
+        likely="the page is sorted by time, which is not unique, or 'before' includes the number itself.",
+    )
+    def test_pages_come_newest_first(self, orders: OrderStore, me: AccountId, other: AccountId) -> None:
+        added = [orders.add(draft(account)) for account in (me, other, me, me, other, me, me)]
+        mine = [order for order in reversed(added) if order.account == me]
+        assert list(orders.list(me, limit=5)) == mine
+        assert list(orders.list(me, limit=2)) == mine[:2]
+        assert list(orders.list(me, limit=2, before=mine[1].number)) == mine[2:4]
+        assert list(orders.list(me, limit=1, before=mine[3].number)) == mine[4:]
+
+    @duty("A page has fifty orders unless a limit is given.", likely="the limit has another default.")
+    def test_a_page_has_fifty_orders(self, orders: OrderStore, me: AccountId) -> None:
+        added = [orders.add(draft(me)).id for _ in range(51)]
+        assert [order.id for order in orders.list(me)] == added[:0:-1]
+
+    @duty(
+        "Unpaid orders are on no page, and pages are full for all that.",
+        likely="UNPAID and VOIDING orders are shown, or taken out after the page was cut.",
+    )
+    def test_pages_hide_unpaid_orders(self, orders: OrderStore, me: AccountId) -> None:
+        added = [orders.add(draft(me, status=status)) for status in OrderStatus]
+        shown = [order for order in reversed(added) if order.status not in HIDDEN]
+        orders.add(draft(me, status=OrderStatus.UNPAID))
+        orders.add(draft(me, status=OrderStatus.VOIDING))
+        assert list(orders.list(me, limit=len(shown))) == shown
+        assert list(orders.list(me, limit=3)) == shown[:3]
+
+    @duty(
+        "Unsettled are old UNPAID orders, VOIDING ones, and those not fully paid back, of all accounts.",
+        likely="a condition is missing, or 'and' binds it to another; then reconcile never sees those orders.",
+    )
+    def test_unsettled_orders_of_all_accounts(self, orders: OrderStore, me: AccountId, other: AccountId) -> None:
+        wanted = [
+            draft(me, status=OrderStatus.UNPAID),
+            draft(other, status=OrderStatus.UNPAID, idempotency_key=a_key()),
+            draft(me, status=OrderStatus.VOIDING),
+            draft(other, status=OrderStatus.VOIDING, created=LATER),
+            draft(me, status=OrderStatus.CANCELED, due_back=ONE),
+            draft(me, status=OrderStatus.PARTIAL, due_back=ONE, paid_back=Decimal("0.99999999"), created=LATER),
+        ]
+        others = [
+            draft(me, status=OrderStatus.UNPAID, created=LATER),
+            draft(me, status=OrderStatus.CANCELED, due_back=ONE, paid_back=ONE),
+            *(draft(me, status=status) for status in OrderStatus if status not in HIDDEN),
+        ]
+        for order in (*others, *wanted):
+            orders.add(order)
+        found = {order.id for order in orders.unsettled(LATER)}
+        assert found & {order.id for order in (*others, *wanted)} == {order.id for order in wanted}
+
+    # Refills
+
+    @duty(
+        "A refill comes back with every field as it was stored, but for the number, which the store gives.",
+        likely="a field has no column, or the status is not read back as a RefillStatus.",
+    )
+    def test_every_field_of_a_refill_is_kept(self, host: Host, orders: OrderStore) -> None:
+        for account in host.accounts:
+            order = orders.add(draft(account))
+            refill = Refill(new_id(), account, order.id, 3, NOW, RefillStatus.REJECTED)
+            added = orders.add_refill(refill)
+            assert added is not None
+            assert 0 < added.number < 2**31
+            assert replace(added, number=0) == refill
+            assert list(orders.find_refills(account, [refill.id])) == [added]
+
+    @duty(
+        "The n-th refill of an order is stored once; add_refill answers None for a second one.",
+        likely="no unique index on (account, order, n), or add_refill raises where it should answer None.",
+    )
+    def test_a_refills_place_is_taken_once(self, orders: OrderStore, me: AccountId) -> None:
+        one, other = orders.add(draft(me)).id, orders.add(draft(me)).id
+
+        def is_stored(order: str, n: int) -> bool:
+            return orders.add_refill(Refill(new_id(), me, order, n, NOW)) is not None
+
+        assert [is_stored(one, n) for n in (1, 1, 2, 2)] == [True, False, True, False]
+        assert is_stored(other, 1)
+        assert len(list(orders.find_refills(me, [one, other]))) == 3
+
+    @duty(
+        "Of eight n-th refills of an order at once one is stored.",
+        likely="add_refill looks and inserts in two steps; let a unique index decide.",
+        rounds=ROUNDS,
+    )
+    def test_of_racing_refills_one_is_stored(self, orders: OrderStore, me: AccountId, race: Race) -> None:
+        order = orders.add(draft(me)).id
+        added = race(THREADS, lambda _: orders.add_refill(Refill(new_id(), me, order, 1, NOW)))
+        assert added.count(None) == THREADS - 1
+        assert [refill for refill in added if refill is not None] == list(orders.find_refills(me, [order]))
+
+    @duty(
+        "Refills are found by their id, their number and their order's id, each once.",
+        likely="one of the three is not asked for, or a refill comes twice that is named twice.",
+    )
+    def test_refills_are_found_by_id_number_and_order(self, orders: OrderStore, me: AccountId) -> None:
+        order, another = orders.add(draft(me)), orders.add(draft(me))
+        places = ((order.id, 1), (order.id, 2), (another.id, 1))
+        one, two, _ = (orders.add_refill(Refill(new_id(), me, id_, n, NOW)) for id_, n in places)
+        assert one is not None
+        assert two is not None
+        names: list[tuple[list[str | int], list[Refill]]] = [
+            ([one.id], [one]),
+            ([two.number], [two]),
+            ([order.id], [one, two]),
+            ([order.id, one.id, two.number], [one, two]),
+        ]
+        for ids, found in names:
+            assert sorted(orders.find_refills(me, ids), key=lambda refill: refill.n) == found
+        assert list(orders.find_refills(me, [])) == []
+
+    @duty(
+        "Replacing a refill minds its revision, as with an order.",
+        likely="the revision is not compared, or not raised.",
+    )
+    def test_replace_refill_minds_the_revision(self, orders: OrderStore, me: AccountId) -> None:
+        order = orders.add(draft(me))
+        refill = orders.add_refill(Refill(new_id(), me, order.id, 1, NOW))
+        assert refill is not None
+        done = replace(refill, status=RefillStatus.COMPLETED)
+        assert [orders.replace_refill(done), orders.replace_refill(done)] == [True, False]
+        assert list(orders.find_refills(me, [refill.id])) == [replace(done, revision=refill.revision + 1)]
+        assert orders.replace_refill(replace(refill, id=new_id())) is False

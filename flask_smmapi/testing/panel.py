@@ -1,0 +1,329 @@
+"""What must hold of all the host's parts together: orders and money never part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from .. import actions
+from ..actions import Context
+from ..errors import IncorrectOrderId, NotCancelable, NotEnoughFunds, SmmError
+from ..hooks import Account, AccountId, Order, Service
+from ..ids import new_id
+from ..money import ZERO, price
+from ..placement import now
+from ..statuses import OrderStatus
+from .catalog import CatalogContract
+from .duties import duty
+from .host import Elsewhere, Host, Race
+from .key_lookup import KeyLookupContract
+from .orders import OrderStoreContract, draft
+from .races import ROUNDS, THREADS
+from .wallet import WalletContract, fill
+
+OLD = timedelta(hours=1)
+_UNPAID_SINCE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The host's parts at work for one account, with a service to order.
+
+    :param charge: of one order.
+    """
+
+    context: Context
+    account: Account
+    service: Service
+    charge: Decimal
+
+    def place(self, **params: str) -> Order:
+        quantity = str(max(1, self.service.min))
+        wanted = {"service": str(self.service.id), "link": "https://example.com/post", "quantity": quantity}
+        return actions.add(self.context, self.account, {**wanted, **params})
+
+    def cancel(self, order: Order) -> Order:
+        return _only(actions.cancel(self.context, self.account, {"order": order.id}))
+
+    def read(self, order: Order) -> Order:
+        return _only(actions.status(self.context, self.account, {"order": order.id}))
+
+    def fill(self, orders: int) -> None:
+        """Leave money for so many orders on the account."""
+        fill(self.context.wallet, self.account.id, self.charge * orders)
+
+    def reconcile(self) -> None:
+        self.context.placement.reconcile(_UNPAID_SINCE)
+
+    @property
+    def balance(self) -> Decimal:
+        return self.context.wallet.balance(self.account.id)
+
+    def leave(self, **changes: Any) -> Order:
+        """An order as a killed process leaves it: stored, an hour old, and no more."""
+        fields = {"status": OrderStatus.UNPAID, "ended": None, "remains": 1, "count": 1, "created": now() - OLD}
+        return self.context.orders.add(draft(self.account.id, charge=self.charge, **{**fields, **changes}))
+
+    def stored(self, order: Order) -> list[Order]:
+        """The order as it is stored, hidden or not; empty if it is gone."""
+        return list(self.context.orders.find(order.account, [order.id]))
+
+
+def _only(answers: actions.Answers[Order]) -> Order:
+    _, record = answers.items[0]
+    if isinstance(record, SmmError):
+        raise record
+    return record
+
+
+def tried(work: Callable[[], Any]) -> bool:
+    """Whether *work* was done, and not refused with one of the protocol's failures."""
+    try:
+        work()
+    except SmmError:
+        return False
+    return True
+
+
+class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderStoreContract):
+    """Everything: each part's own duties, and placing, canceling and reconciling with all of them together."""
+
+    @pytest.fixture
+    def shop(self, host: Host, me: AccountId) -> Shop:
+        return self.open_shop(host, me)
+
+    @pytest.fixture
+    def other_shop(self, host: Host, other: AccountId) -> Shop:
+        return self.open_shop(host, other)
+
+    def open_shop(self, host: Host, account_id: AccountId) -> Shop:
+        """The host's parts for an account, and the first of its services that this contract can work with."""
+        parts = {name: host.part(name) for name in ("catalog", "wallet", "orders")}
+        context, account = Context(**parts), Account(account_id)
+        for service in actions.services(context, account, {}):
+            if service.type == "Default" and service.cancel and service.rate:
+                return Shop(context, account, service, price(service.rate, max(1, service.min), 1000))
+        pytest.fail(f"Give account {account_id!r} a service of type Default that costs, with cancel=True.")
+
+    # Placing
+
+    @duty(
+        "An order costs its charge, and is there for everybody as soon as it was placed.",
+        likely="the wallet and the order store work on two databases, or one of them has not committed.",
+    )
+    def test_placing_takes_the_charge(self, shop: Shop, elsewhere: Elsewhere) -> None:
+        shop.fill(3)
+        order = shop.place()
+        assert (order.status, order.charge) == (OrderStatus.AWAITING, shop.charge)
+        assert elsewhere(lambda: (shop.read(order), shop.balance)) == (order, shop.charge * 2)
+        assert [found.id for found in shop.context.orders.list(shop.account.id, limit=1)] == [order.id]
+
+    @duty(
+        "An order that cannot be paid leaves nothing behind.",
+        likely="drop or void does not do what it should.",
+    )
+    def test_an_order_without_money_leaves_nothing(self, shop: Shop) -> None:
+        shop.fill(0)
+        for key in ({}, {"request_id": f"order {new_id()}"}):
+            with pytest.raises(NotEnoughFunds):
+                shop.place(**key)
+            assert not key or shop.context.orders.find_by_key(shop.account.id, key["request_id"]) is None
+        assert shop.balance == 0
+
+    @duty(
+        "A repeat with its idempotency key is the same order, and is charged once.",
+        likely="find_by_key does not find what add has stored.",
+    )
+    def test_a_repeat_is_the_same_order(self, shop: Shop) -> None:
+        shop.fill(2)
+        key = f"order {new_id()}"
+        assert len({shop.place(request_id=key).id for _ in range(3)}) == 1
+        assert shop.balance == shop.charge
+
+    @duty(
+        "Eight repeats at once are one order, charged once.",
+        likely="the unique index on (account, key) is missing, or debit is not idempotent under a race.",
+        rounds=ROUNDS,
+    )
+    def test_racing_repeats_are_one_order(self, shop: Shop, race: Race) -> None:
+        shop.fill(2)
+        key = f"order {new_id()}"
+        placed = race(THREADS, lambda _: shop.place(request_id=key).id)
+        assert len(set(placed)) == 1
+        assert shop.balance == shop.charge
+
+    @duty(
+        "Of eight orders at once with money for three, three are placed.",
+        likely="the wallet reads, compares and writes in steps.",
+        rounds=ROUNDS,
+    )
+    def test_racing_orders_take_no_more_than_there_is(self, shop: Shop, race: Race) -> None:
+        shop.fill(3)
+        placed = race(THREADS, lambda _: tried(shop.place))
+        assert placed.count(True) == 3
+        assert shop.balance == 0
+
+    # Who sees an order
+
+    @duty(
+        "Another account cannot see, cancel or be paid for an order.",
+        likely="find does not name the account.",
+    )
+    def test_another_accounts_order(self, shop: Shop, other_shop: Shop) -> None:
+        shop.fill(1)
+        other_shop.fill(0)
+        order = shop.place()
+        for verb in (other_shop.read, other_shop.cancel):
+            with pytest.raises(IncorrectOrderId):
+                verb(order)
+        assert shop.read(order) == order
+        assert [shop.balance, other_shop.balance] == [0, 0]
+
+    @duty(
+        "An order that is not paid does not exist for anybody.",
+        likely="its status is not kept as it was stored, or list shows every status.",
+    )
+    def test_an_unpaid_order_does_not_exist(self, shop: Shop) -> None:
+        for status in (OrderStatus.UNPAID, OrderStatus.VOIDING):
+            order = shop.leave(status=status)
+            for verb in (shop.read, shop.cancel):
+                with pytest.raises(IncorrectOrderId):
+                    verb(order)
+            assert order.id not in {found.id for found in shop.context.orders.list(shop.account.id)}
+
+    # Canceling
+
+    @duty(
+        "A cancel pays the whole charge back, once.",
+        likely="credit is not idempotent by its reference, or replace does not keep due_back and paid_back.",
+    )
+    def test_canceling_pays_back_once(self, shop: Shop, elsewhere: Elsewhere) -> None:
+        shop.fill(2)
+        order = shop.place()
+        for _ in range(3):
+            assert shop.cancel(order).status is OrderStatus.CANCELED
+            assert elsewhere(lambda: shop.balance) == shop.charge * 2
+        assert shop.read(order).cost == ZERO
+
+    @duty(
+        "Eight cancels at once are all told so, and the order is paid back once.",
+        likely="replace does not mind the revision under a race, or credit is not idempotent.",
+        rounds=ROUNDS,
+    )
+    def test_racing_cancels_pay_back_once(self, shop: Shop, race: Race) -> None:
+        shop.fill(1)
+        order = shop.place()
+        canceled = race(THREADS, lambda _: shop.cancel(order).status)
+        assert canceled == [OrderStatus.CANCELED] * THREADS
+        assert shop.balance == shop.charge
+
+    @duty(
+        "An order is either canceled and paid back or worked on, never both.",
+        likely="replace writes although somebody else has changed the order.",
+        rounds=ROUNDS,
+    )
+    def test_canceling_races_the_start_of_the_work(self, shop: Shop, race: Race) -> None:
+        shop.fill(1)
+        order = shop.place()
+
+        def decide(number: int) -> bool:
+            if number % 2:
+                return tried(lambda: shop.cancel(order))
+            return shop.context.orders.replace(replace(order, status=OrderStatus.PROCESSING))
+
+        done = race(THREADS, decide)
+        found = shop.read(order)
+        if found.status is OrderStatus.PROCESSING:
+            assert (done.count(True), shop.balance) == (1, ZERO)
+            with pytest.raises(NotCancelable):
+                shop.cancel(order)
+        else:
+            assert (found.status, shop.balance) == (OrderStatus.CANCELED, shop.charge)
+            assert done[::2] == [False] * (THREADS // 2)
+
+    @duty(
+        "An order that ends in part, then in a smaller part, then not at all pays back its charge, and no more.",
+        likely="credit rounds, or takes two different references for one.",
+    )
+    def test_ending_in_part_never_pays_back_more_than_the_charge(self, shop: Shop) -> None:
+        shop.fill(1)
+        order = shop.place()
+        assert shop.context.orders.replace(replace(order, status=OrderStatus.PROCESSING)) is True
+        [order] = shop.stored(order)
+        for remains in sorted({order.count // 3, order.count // 2}):
+            order = shop.context.placement.close(order, OrderStatus.PARTIAL, remains)
+            delivered = price(order.rate, order.count - remains, order.per)
+            assert (shop.balance, order.cost) == (shop.charge - delivered, delivered)
+        shop.context.placement.close(order, OrderStatus.CANCELED, order.count)
+        assert shop.balance == shop.charge
+
+    # What a killed process leaves
+
+    @duty(
+        "Reconcile undoes an order that was stored and debited but never confirmed, and bars its debit.",
+        likely="unsettled does not answer old UNPAID orders, or void does not undo.",
+    )
+    def test_reconcile_undoes_what_was_never_confirmed(self, shop: Shop) -> None:
+        wallet = shop.context.wallet
+        shop.fill(2)
+        debited, untouched = shop.leave(), shop.leave()
+        assert wallet.debit(shop.account.id, shop.charge, debited.id) is True
+        for _ in range(2):
+            shop.reconcile()
+            assert shop.balance == shop.charge * 2
+            assert shop.stored(debited) == shop.stored(untouched) == []
+        for order in (debited, untouched):
+            assert wallet.debit(shop.account.id, shop.charge, order.id) is False
+
+    @duty(
+        "Reconcile leaves young orders alone.",
+        likely="unsettled compares times without their zone.",
+    )
+    def test_reconcile_leaves_young_orders_alone(self, shop: Shop) -> None:
+        order = shop.leave(created=now())
+        shop.reconcile()
+        assert shop.stored(order) == [order]
+        assert shop.context.orders.replace(replace(order, status=OrderStatus.VOIDING)) is True
+        shop.reconcile()
+        assert shop.stored(order) == []
+
+    @duty(
+        "Reconcile pays back what an order owes, once, however many run at the same time.",
+        likely="unsettled does not compare due_back with paid_back, or credit is not idempotent.",
+    )
+    def test_reconcile_pays_back_once(self, shop: Shop, race: Race) -> None:
+        shop.fill(0)
+        owed = [
+            shop.leave(status=OrderStatus.CANCELED, due_back=shop.charge),
+            shop.leave(status=OrderStatus.CANCELED, due_back=shop.charge),
+        ]
+        shop.context.wallet.credit(shop.account.id, shop.charge, f"{owed[0].id}:back:0")  # killed before it was noted
+        race(THREADS, lambda _: shop.reconcile())
+        assert shop.balance == shop.charge * 2
+        assert [order.paid_back for known in owed for order in shop.stored(known)] == [shop.charge] * 2
+
+    @duty(
+        "A repeat that races reconcile ends with an order that is paid, or with none and the money back.",
+        likely="replace, void or drop is done in steps that another caller can get between.",
+        rounds=ROUNDS,
+    )
+    def test_confirming_races_reconcile(self, shop: Shop, race: Race) -> None:
+        shop.fill(1)
+        key = f"order {new_id()}"
+        order = shop.leave(idempotency_key=key)
+
+        def work(number: int) -> None:
+            if number % 2:
+                shop.reconcile()
+            else:
+                tried(lambda: shop.context.placement.earlier(order.account, key, order.fingerprint))
+
+        race(THREADS, work)
+        shop.reconcile()
+        found = [stored.status for stored in shop.stored(order)]
+        assert (found, shop.balance) in [([OrderStatus.AWAITING], 0), ([], shop.charge)]
