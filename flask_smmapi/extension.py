@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from flask import Blueprint, Flask, current_app, has_app_context
 from flask_limiter import Limiter
 from limits import parse_many
 from limits.strategies import MovingWindowRateLimiter
 
-from . import actions, cli, config
+from . import actions, cli, config, parts
 from .actions import Context
 from .catalog import ServiceList
 from .dialects import DIALECTS
@@ -25,28 +27,12 @@ from .placement import Reconciled
 from .service_types import build_schemas, is_link
 from .state import State, state_of
 from .throttle import Throttle, find_limiter, host_limiter, own_limiter
-from .views import api, make_blueprint
+from .views import make_blueprint
 
 T = TypeVar("T")
 
-VERBS: dict[str, tuple[str, ...]] = {
-    "key_lookup": (),
-    "catalog": (),
-    "wallet": ("balance", "debit", "credit", "void"),
-    "orders": (
-        "add",
-        "find",
-        "find_by_key",
-        "replace",
-        "drop",
-        "list",
-        "add_refill",
-        "find_refills",
-        "replace_refill",
-        "unsettled",
-    ),
-}
-"""The four parts, and what an object must have to play each; a part without verbs is a callable."""
+_nested: WeakSet[Blueprint] = WeakSet()
+"""The hosts' blueprints that have ours in them. Flask keeps it there, for each app that they are registered with."""
 
 
 class SmmApi:
@@ -59,6 +45,10 @@ class SmmApi:
     :param orders: where orders and refills are kept.
     :param limiter: the Flask-Limiter whose storage counts failed attempts, if the app has several.
     :param check_link: takes the place of our own check of a client's ``link``.
+    :param parent: a blueprint of the host to be nested in, instead of being registered with the app. The URL is then
+        ``<parent's prefix><SMMAPI_URL_PREFIX>/api/v2``, and the parent's ``before_request`` functions run for it too.
+        The host itself registers the parent, with each app and after SmmApi; until it does, there is no such URL, and
+        nothing can tell at start-up that it forgot.
     :raises RuntimeError: at start-up, if the parts or the config will not do; the sentence names the remedy.
     """
 
@@ -68,16 +58,18 @@ class SmmApi:
         *,
         store: Any = None,
         key_lookup: KeyLookup | None = None,
-        wallet: Wallet | None = None,
+        wallet: Wallet[int] | Wallet[str] | None = None,
         catalog: Catalog | None = None,
-        orders: OrderStore | None = None,
+        orders: OrderStore[int] | OrderStore[str] | None = None,
         limiter: Limiter | None = None,
         check_link: LinkCheck = is_link,
+        parent: Blueprint | None = None,
     ) -> None:
         self._store = store
         self._given = {"key_lookup": key_lookup, "wallet": wallet, "catalog": catalog, "orders": orders}
         self._limiter = limiter
         self._check_link = check_link
+        self._parent = parent
         self._apps: list[Flask] = []
         if app is not None:
             self.init_app(app)
@@ -85,17 +77,19 @@ class SmmApi:
     def init_app(self, app: Flask) -> None:
         """Read the app's ``SMMAPI_*`` config, and serve the API in it.
 
-        :raises RuntimeError: if it was done before, or the parts or the config will not do.
+        :raises RuntimeError: if it was done before, or the parts, the parent or the config will not do.
         """
         if "smmapi" in app.extensions:
             raise RuntimeError("SmmApi is registered with this app already; one extension serves one app once.")
+        _check_names(app, self._parent)
         config.complete(app.config)
         state = self._build_state(app)
-        blueprint = make_blueprint()
-        self._step_aside(app, blueprint)
-        app.register_blueprint(blueprint, url_prefix=app.config["SMMAPI_URL_PREFIX"] or None)
+        if self._parent is not None:
+            _nest_in(self._parent, app)
+        app.extensions["smmapi"] = state  # where our blueprint looks for it when it is registered
+        if self._parent is None:
+            app.register_blueprint(make_blueprint())
         app.cli.add_command(cli.group)
-        app.extensions["smmapi"] = state
         self._apps.append(app)
 
     def place(self, account: Account, params: Mapping[str, Any], idempotency_key: str | None = None) -> Order:
@@ -166,11 +160,12 @@ class SmmApi:
     def _build_state(self, app: Flask) -> State:
         settings = app.config
         store = self._find_store(settings)
-        parts = {part: self._cast(part, verbs, store) for part, verbs in VERBS.items()}
+        players = parts.cast(self._given, store)
+        parts.check_function("check_link", self._check_link, inspect.signature(is_link))
         context = Context(
-            catalog=parts["catalog"],
-            wallet=parts["wallet"],
-            orders=parts["orders"],
+            catalog=players["catalog"],
+            wallet=players["wallet"],
+            orders=players["orders"],
             currency=settings["SMMAPI_CURRENCY"],
             max_ids=settings["SMMAPI_MAX_IDS"],
             refill_interval=timedelta(seconds=settings["SMMAPI_REFILL_INTERVAL"]),
@@ -180,7 +175,7 @@ class SmmApi:
         return State(
             store=store,
             context=context,
-            key_lookup=parts["key_lookup"],
+            key_lookup=players["key_lookup"],
             throttle=self._build_throttle(app),
             dialect=DIALECTS[settings["SMMAPI_DIALECT"]],
             key_pattern=None if pattern is None else re.compile(pattern),
@@ -195,24 +190,6 @@ class SmmApi:
 
         return MongoStore(settings["SMMAPI_MONGODB_URI"], settings["SMMAPI_MONGODB_ALIAS"])
 
-    def _cast(self, part: str, verbs: Sequence[str], store: Any) -> Any:
-        """Who plays *part*: what was given for it, else the store."""
-        player = self._given[part]
-        if player is None:
-            player = store if verbs else getattr(store, part, None)
-        if isinstance(player, type):
-            raise RuntimeError(f"{player.__name__} is a class and cannot be the {part}; give an object of it.")
-        missing = [verb for verb in verbs if not callable(getattr(player, verb, None))]
-        if missing:
-            raise RuntimeError(
-                f"{type(player).__name__} cannot be the {part}: it lacks {', '.join(missing)}. "
-                f"Add that, or give another object: SmmApi(app, {part}=…)."
-            )
-        if not verbs and not callable(player):
-            what = "Nobody plays" if player is None else f"{type(player).__name__} is no function and cannot be"
-            raise RuntimeError(f"{what} the {part}: give a function, SmmApi(app, {part}=…).")
-        return player
-
     def _build_throttle(self, app: Flask) -> Throttle:
         def connect() -> MovingWindowRateLimiter:
             limiter = find_limiter(app, self._limiter)
@@ -221,21 +198,34 @@ class SmmApi:
         names = ("SMMAPI_FAILED_ATTEMPTS", "SMMAPI_FAILED_ATTEMPTS_PER_IP")
         return Throttle(connect, *(parse_many(app.config[name]) for name in names))
 
-    def _step_aside(self, app: Flask, blueprint: Blueprint) -> None:
-        """Keep the host's default limits and CSRF protection off our view: they answer HTML, and know no API keys.
 
-        Both may be set up after us. A URL value preprocessor of a blueprint runs for its own requests alone, and
-        before any ``before_request`` function.
-        """
+def _check_names(app: Flask, parent: Blueprint | None) -> None:
+    """Flask would not say what to do about a blueprint of our name, and would replace a command without a word.
 
-        def exempt(endpoint: str | None, values: dict[str, Any] | None) -> None:
-            for limiter in app.extensions.get("limiter", ()):
-                limiter.exempt(api)
-            csrf = app.extensions.get("csrf")
-            if csrf is not None:
-                csrf.exempt(api)
+    :raises RuntimeError: if the host has either.
+    """
+    for what, names in (("command", app.cli.commands), ("blueprint", {} if parent else app.blueprints)):
+        if "smmapi" in names:
+            raise RuntimeError(f"The app has a {what} of its own that is named smmapi; give that another name.")
 
-        blueprint.url_value_preprocessor(exempt)
+
+def _nest_in(parent: Blueprint, app: Flask) -> None:
+    """Put our blueprint into *parent*, once for all apps.
+
+    :raises RuntimeError: if *parent* was registered before, with *app* or, still without ours, with another.
+    """
+    late = RuntimeError(
+        f"The blueprint {parent.name} is registered already; create SmmApi before app.register_blueprint(parent)."
+    )
+    if parent in app.blueprints.values():
+        raise late
+    if parent in _nested:
+        return
+    try:
+        parent.register_blueprint(make_blueprint())
+    except AssertionError:  # how Flask says that an app has it already
+        raise late from None
+    _nested.add(parent)
 
 
 def _only(answers: actions.Answers[T]) -> T:

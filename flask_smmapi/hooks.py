@@ -3,10 +3,14 @@
 A hook is one atomic business fact with a plain answer. When a verb returns, its effect is committed. A hook never
 raises our errors: it answers ``False`` or ``None``; a storage that cannot be reached is :class:`StoreUnavailable` (or
 the builtin ``ConnectionError`` or ``TimeoutError``), which the client sees as 503; anything else it sees as 500.
+
+Nothing has to inherit a Protocol. A class that does, and forgets a verb, cannot be made an object of: the verb would
+answer None, and a credit of None is money lost.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +18,17 @@ from decimal import Decimal
 from ipaddress import ip_network
 from typing import Protocol, TypeAlias
 
+from typing_extensions import TypeVar
+
 from .money import ZERO, is_chargeable, subtract, to_units
 from .service_types import SERVICE_TYPES
 from .statuses import OrderStatus, RefillStatus
 
-AccountId: TypeAlias = "str | int"
+AccountId: TypeAlias = str | int
 """The host's own id of an account. It is handed back as it came and never shown to a client."""
+
+Id = TypeVar("Id", bound=AccountId, default=AccountId, contravariant=True)
+"""The kind of id that a host's part takes: an integer, a string, or, as ours do, either."""
 
 UNAVAILABLE = (ConnectionError, TimeoutError)
 """What a hook raises when its storage cannot be reached."""
@@ -208,6 +217,7 @@ class Refill:
 class KeyLookup(Protocol):
     """Key lookup: who is it that presents this key?"""
 
+    @abstractmethod
     def __call__(self, key: str, /) -> Account | None:
         """The account of the active *key*, or None: no such key, a revoked one, or an inactive account."""
 
@@ -215,6 +225,7 @@ class KeyLookup(Protocol):
 class Catalog(Protocol):
     """Service catalog provider: what may this account order, and at what price?"""
 
+    @abstractmethod
     def __call__(self, account: Account, /) -> Iterable[Service]:
         """The services of *account*, in the order to be shown.
 
@@ -222,62 +233,76 @@ class Catalog(Protocol):
         """
 
 
-class Wallet(Protocol):
+class Wallet(Protocol[Id]):
     """Balance debit: the host's money. *reference* is at most 100 ASCII characters and unique within an account.
 
     Repeating a verb with its reference changes nothing and answers the same; the same reference with another amount
     raises ValueError.
     """
 
-    def balance(self, account: AccountId, /) -> Decimal:
+    @abstractmethod
+    def balance(self, account: Id, /) -> Decimal:
         """What the account has, with at most eight places."""
 
-    def debit(self, account: AccountId, amount: Decimal, reference: str, /) -> bool:
+    @abstractmethod
+    def debit(self, account: Id, amount: Decimal, reference: str, /) -> bool:
         """Take *amount* if the balance is large enough, in one atomic step. 0 is legal.
 
         Before it answers False it looks for its own reference: a debit found there, and not voided, is True.
         """
 
-    def credit(self, account: AccountId, amount: Decimal, reference: str, /) -> None:
+    @abstractmethod
+    def credit(self, account: Id, amount: Decimal, reference: str, /) -> None:
         """Give *amount* to the account."""
 
-    def void(self, account: AccountId, reference: str, /) -> None:
+    @abstractmethod
+    def void(self, account: Id, reference: str, /) -> None:
         """Undo the debit of *reference*, or bar it if there was none. From now on that debit answers False."""
 
 
-class OrderStore(Protocol):
+class OrderStore(Protocol[Id]):
     """Orders and refills. Another account's orders do not exist; ids are an ObjectId (str) or a number (int)."""
 
+    @abstractmethod
     def add(self, order: Order, /) -> Order:
         """Store *order* with a new number and give it back so.
 
         If the account has an order with the same idempotency key already, store nothing and give that one.
         """
 
-    def find(self, account: AccountId, ids: Sequence[str | int], /) -> Iterable[Order]:
+    @abstractmethod
+    def find(self, account: Id, ids: Sequence[str | int], /) -> Iterable[Order]:
         """The orders of the account with these ids, in any order and in any status; unknown ids are left out."""
 
-    def find_by_key(self, account: AccountId, idempotency_key: str, /) -> Order | None:
+    @abstractmethod
+    def find_by_key(self, account: Id, idempotency_key: str, /) -> Order | None:
         """The account's order with that idempotency key, in any status."""
 
+    @abstractmethod
     def replace(self, order: Order, /) -> bool:
         """Write *order* and raise its revision, if the stored revision equals the record's; else answer False."""
 
+    @abstractmethod
     def drop(self, order: Order, /) -> None:
         """Delete the order if it is stored as VOIDING; do nothing otherwise."""
 
-    def list(self, account: AccountId, /, *, limit: int = 50, before: int | None = None) -> Sequence[Order]:
+    @abstractmethod
+    def list(self, account: Id, /, *, limit: int = 50, before: int | None = None) -> Sequence[Order]:
         """A page of the account's paid orders, newest first: at most *limit*, with numbers below *before*."""
 
+    @abstractmethod
     def add_refill(self, refill: Refill, /) -> Refill | None:
         """Store *refill* with a new number and give it back so; None if (account, order, n) is taken."""
 
-    def find_refills(self, account: AccountId, ids: Sequence[str | int], /) -> Iterable[Refill]:
+    @abstractmethod
+    def find_refills(self, account: Id, ids: Sequence[str | int], /) -> Iterable[Refill]:
         """The account's refills whose own id or number, or whose order's id, is among *ids*."""
 
+    @abstractmethod
     def replace_refill(self, refill: Refill, /) -> bool:
         """Like :meth:`replace`, for a refill."""
 
+    @abstractmethod
     def unsettled(self, before: datetime, /) -> Iterable[Order]:
         """Across all accounts: UNPAID orders created before *before*, VOIDING ones, and those not fully paid back."""
 

@@ -11,8 +11,9 @@ import logging
 import traceback
 from typing import Any
 
-from flask import Blueprint, Response, g, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from flask import Blueprint, Response, current_app, g, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
 from .actions import ACTIONS
 from .body import parse_body
@@ -37,8 +38,15 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE"
 """Every method that the view answers itself: a blueprint's error handlers never see the 405 of its own URL."""
 
 
-def api() -> Response:
-    """Answer one request."""
+_DOCUMENTED: dict[int, type[SmmError]] = {
+    failure.status: failure
+    for failure in (IncorrectRequest, MethodNotAllowed, RequestTooLarge, InternalServerError, ServiceUnavailable)
+}
+"""The failures whose text the protocol knows, by their status, whoever raises them."""
+
+
+def api(**_: Any) -> Response:
+    """Answer one request. Variables in the prefix of a parent blueprint are the host's affair."""
     try:
         if request.method != "POST":
             raise MethodNotAllowed
@@ -49,13 +57,43 @@ def api() -> Response:
 
 
 def make_blueprint() -> Blueprint:
-    """A blueprint for one app; both forms of the URL answer, since a redirect turns a PHP client's POST into a GET."""
+    """A blueprint that serves each app it is registered with by that app's own state and settings."""
     blueprint = Blueprint("smmapi", __name__)
+    blueprint.url_value_preprocessor(_step_aside)
     blueprint.url_value_preprocessor(_read_ahead)
-    blueprint.register_error_handler(Exception, _failed_before)
-    for rule in ("/api/v2", "/api/v2/"):
-        blueprint.add_url_rule(rule, "api", api, methods=METHODS, provide_automatic_options=False)
+    # Flask asks an app's handler of a status before a blueprint's handler of a class, so we have both.
+    failures: tuple[int | type[Exception], ...] = (*default_exceptions, Exception)
+    for failure in failures:
+        blueprint.register_error_handler(failure, _failed_before)
+    blueprint.record(_add_urls)
     return blueprint
+
+
+def _add_urls(setup: BlueprintSetupState) -> None:
+    """Both forms of the URL answer, since a redirect turns a PHP client's POST into a GET.
+
+    A parent blueprint may be registered with an app that has no SmmApi; there we have no URL.
+    """
+    app = setup.app
+    if "smmapi" not in app.extensions:
+        return
+    prefix = app.config["SMMAPI_URL_PREFIX"].rstrip("/")
+    host = "<host>" if app.url_map.host_matching else None  # without one it would answer on none
+    for url in (f"{prefix}/api/v2", f"{prefix}/api/v2/"):
+        setup.add_url_rule(url, "api", api, methods=METHODS, provide_automatic_options=False, host=host)
+
+
+def _step_aside(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Keep the host's default limits and CSRF protection off our view: they know no API keys.
+
+    Both may be set up after us. A URL value preprocessor of a blueprint runs for its own requests alone, and before
+    any ``before_request`` function.
+    """
+    for limiter in current_app.extensions.get("limiter", ()):
+        limiter.exempt(api)
+    csrf = current_app.extensions.get("csrf")
+    if csrf is not None:
+        csrf.exempt(api)
 
 
 def _perform(state: State, params: Params) -> bytes:
@@ -146,14 +184,18 @@ def _failed(failure: Exception) -> Response:
 
 
 def _failed_before(failure: Exception) -> Response:
-    """The answer to what was raised before the view: by us, or by a ``before_request`` function of the host."""
+    """The answer to what was raised outside the view: by us, or by a function of the host that runs for us too."""
     if not isinstance(failure, HTTPException):
         return _failed(failure)
-    return _json(json.dumps({"error": failure.name}).encode(), failure.code or 500)
+    status = failure.code or 500
+    text = _DOCUMENTED[status].text if status in _DOCUMENTED else failure.name
+    response = _json(json.dumps({"error": text}).encode(), status)
+    response.headers.extend(header for header in failure.get_headers() if header[0] != "Content-Type")
+    return response
 
 
 def _json(body: bytes, status: int) -> Response:
-    return Response(body, status, mimetype="application/json")
+    return current_app.response_class(body, status, mimetype="application/json")
 
 
 def _log_failure(what: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from ast import literal_eval
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
@@ -13,9 +15,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask
 
-from flask_smmapi import Account, Order, OrderStatus, OrderStore, Refill, SmmApi, SmmError, Wallet, errors
+from flask_smmapi import Account, Order, OrderStatus, OrderStore, Refill, SmmApi, SmmError, config, errors
 from flask_smmapi.hooks import AccountId
 from flask_smmapi.state import current_state, state_of
 from flask_smmapi.stores.memory import MemoryStore
@@ -124,6 +126,18 @@ def test_a_second_registration_is_refused_and_the_first_goes_on(
         register(panel)
     assert panel.post("balance").json["balance"] == "100.00000000"
     assert panel.smmapi.balance(panel.account) == 100
+
+
+def test_a_blueprint_or_command_of_our_name_stops_the_start_up_and_stays() -> None:
+    app = Flask("panel")
+    app.cli.command("smmapi")(print)
+    theirs = app.cli.commands["smmapi"]
+    with pytest.raises(RuntimeError, match="has a command of its own that is named smmapi; give that another name"):
+        SmmApi(app, store=MemoryStore())
+    assert app.cli.commands["smmapi"] is theirs
+    with pytest.raises(RuntimeError, match="has a blueprint of its own that is named smmapi; give that another name"):
+        SmmApi(host_with(Blueprint("smmapi", "smmapi")), store=MemoryStore())
+    SmmApi(host_with(Blueprint("smmapi", "smmapi")), store=MemoryStore(), parent=Blueprint("shop", "shop"))
 
 
 def test_python_without_an_app_is_an_error_that_says_what_to_call() -> None:
@@ -267,6 +281,159 @@ def test_a_wrong_value_stops_the_start_up_names_its_key_and_leaves_nothing_behin
     SmmApi(app)
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("SMMAPI_MAX_ID", "SMMAPI_MAX_ID is no setting; did you mean SMMAPI_MAX_IDS?"),
+        ("SMMAPI_PREFIX", "SMMAPI_PREFIX is no setting; did you mean SMMAPI_URL_PREFIX?"),
+        ("SMMAPI_max_ids", "SMMAPI_max_ids is no setting; the settings are: " + ", ".join(config.SETTINGS) + "."),
+        ("SMMAPI_X", "SMMAPI_X is no setting; the settings are: " + ", ".join(config.SETTINGS) + "."),
+    ],
+)
+def test_a_key_that_is_no_setting_stops_the_start_up_and_the_nearest_is_named(name: str, sentence: str) -> None:
+    app = Flask("panel")
+    app.config[name] = None
+    with pytest.raises(RuntimeError) as stopped:
+        SmmApi(app, store=MemoryStore())
+    assert str(stopped.value) == sentence
+    del app.config[name]
+    SmmApi(app, store=MemoryStore())
+
+
+def test_keys_without_our_prefix_are_the_hosts() -> None:
+    panel = Panel(config={"SMMAPI": "", "SMM_API_KEY": "", "PANEL_SMMAPI_X": ""})
+    assert panel.post("balance").status == 200
+
+
+@pytest.mark.parametrize("name", config.SETTINGS)
+def test_a_settings_example_is_a_value_that_is_taken_and_its_effect_a_sentence(name: str) -> None:
+    setting = config.SETTINGS[name]
+    app = Flask("panel")
+    app.config[name] = literal_eval(setting.example)
+    SmmApi(app, store=MemoryStore())
+    assert setting.is_valid(setting.default)
+    assert re.fullmatch(r"[A-Z][^.\n]+\.", setting.effect)
+
+
+# A parent blueprint
+
+
+def nested_panel(parent: Blueprint, prefix: str | None = "/shop", **given: Any) -> Panel:
+    """A panel whose API is in *parent*, which is registered."""
+    panel = Panel(parent=parent, **given)
+    panel.app.register_blueprint(parent, url_prefix=prefix)
+    return panel
+
+
+@pytest.mark.parametrize("prefix", [None, "/", "/shop", "/shop/de/"])
+@pytest.mark.parametrize("ours", ["", "/", "/reseller", "/reseller/x/"])
+def test_the_url_is_the_parents_prefix_then_ours(prefix: str | None, ours: str) -> None:
+    panel = nested_panel(Blueprint("shop", "shop"), prefix, config={"SMMAPI_URL_PREFIX": ours})
+    before = f"{(prefix or '').rstrip('/')}{ours.rstrip('/')}"
+    for url in (f"{before}/api/v2", f"{before}/api/v2/"):
+        assert post(panel.app, panel.key, "balance", url=url) == {"balance": "100.00000000", "currency": "USD"}
+    assert {rule.rule for rule in panel.app.url_map.iter_rules() if rule.endpoint == "shop.smmapi.api"} == {
+        f"{before}/api/v2",
+        f"{before}/api/v2/",
+    }
+    assert "smmapi" not in panel.app.blueprints
+
+
+def test_a_parent_may_have_a_parent() -> None:
+    parent, grandparent = Blueprint("shop", "shop", url_prefix="/shop"), Blueprint("panel", "panel")
+    grandparent.register_blueprint(parent)
+    panel = Panel(parent=parent)
+    panel.app.register_blueprint(grandparent, url_prefix="/panel")
+    assert post(panel.app, panel.key, "balance", url="/panel/shop/api/v2")["currency"] == "USD"
+    with pytest.raises(RuntimeError, match="shop is registered already"):
+        SmmApi(host_with(grandparent), store=MemoryStore(), parent=parent)
+
+
+def host_with(blueprint: Blueprint) -> Flask:
+    app = Flask("host")
+    app.register_blueprint(blueprint, url_prefix="/shop")
+    return app
+
+
+def test_a_parent_that_is_registered_twice_serves_the_api_twice() -> None:
+    parent = Blueprint("shop", "shop")
+    panel = nested_panel(parent)
+    panel.app.register_blueprint(parent, url_prefix="/outlet", name="outlet")
+    for url in ("/shop/api/v2", "/outlet/api/v2"):
+        assert post(panel.app, panel.key, "balance", url=url)["currency"] == "USD"
+
+
+def test_variables_in_a_parents_prefix_are_the_hosts() -> None:
+    panel = nested_panel(Blueprint("shop", "shop"), "/<lang>/<int:shop>")
+    assert post(panel.app, panel.key, "balance", url="/de/7/api/v2")["currency"] == "USD"
+    assert post(panel.app, panel.key, "balance", url="/de/x/api/v2") is None
+
+
+def one_for_all(parent: Blueprint) -> Callable[..., SmmApi]:
+    smmapi = SmmApi(store=MemoryStore(SERVICES), parent=parent)
+
+    def register(app: Flask) -> SmmApi:
+        smmapi.init_app(app)
+        return smmapi
+
+    return register
+
+
+def one_each(parent: Blueprint) -> Callable[..., SmmApi]:
+    return lambda app: SmmApi(app, store=MemoryStore(SERVICES), parent=parent)
+
+
+@pytest.mark.parametrize("extension", [one_for_all, one_each])
+def test_a_parent_serves_the_apps_of_a_factory_each_with_its_own_settings(extension: Callable[..., Any]) -> None:
+    """Its prefix is one of them."""
+    parent = Blueprint("shop", "shop")
+    register = extension(parent)
+    for number, currency in enumerate(("EUR", "GBP", "USD")):
+        app = Flask("panel")
+        app.config.update(SMMAPI_CURRENCY=currency, SMMAPI_URL_PREFIX=f"/{currency}")
+        with app.app_context():
+            key = register(app).store.add_account(Account(id=number))
+        app.register_blueprint(parent, url_prefix="/shop")
+        answer = post(app, key, "balance", url=f"/shop/{currency}/api/v2")
+        assert answer == {"balance": "0.00000000", "currency": currency}
+        assert len([rule for rule in app.url_map.iter_rules() if rule.endpoint.endswith("smmapi.api")]) == 2
+
+
+def test_an_app_without_the_extension_gets_no_url_from_a_parent_that_it_shares() -> None:
+    parent = Blueprint("shop", "shop")
+    parent.add_url_rule("/page", "page", lambda: "page")
+    nested_panel(parent)
+    app = host_with(parent)
+    assert app.test_client().post("/shop/api/v2").status_code == 404
+    assert app.test_client().get("/shop/page").text == "page"
+
+
+def test_a_parent_that_is_registered_with_the_app_already_is_too_late() -> None:
+    """Whether it has the API in it, from another app, or not: this app has the parent without."""
+    nested, bare = (Blueprint("shop", "shop") for _ in range(2))
+    nested_panel(nested)
+    for parent in (nested, bare):
+        app = host_with(parent)
+        with pytest.raises(RuntimeError, match=r"shop is registered already; create SmmApi before app\.register_bl"):
+            SmmApi(app, store=MemoryStore(), parent=parent)
+        assert "smmapi" not in app.extensions
+        SmmApi(app, store=MemoryStore())  # nothing was left behind
+
+
+def test_a_parent_that_was_registered_with_another_app_before_is_too_late() -> None:
+    """Flask nests nothing any more in a blueprint that is at work."""
+    parent = Blueprint("shop", "shop")
+    host_with(parent)
+    with pytest.raises(RuntimeError, match=r"shop is registered already; create SmmApi before app\.register_blueprint"):
+        SmmApi(Flask("panel"), store=MemoryStore(), parent=parent)
+
+
+def test_until_the_host_registers_the_parent_there_is_no_url_and_python_works() -> None:
+    panel = Panel(parent=Blueprint("shop", "shop"))
+    assert post(panel.app, panel.key, "balance") is None
+    assert panel.smmapi.balance(panel.account) == 100
+
+
 # Parts: each may be the host's, and the others are the store's
 
 
@@ -368,43 +535,6 @@ def test_an_integer_and_the_text_of_its_digits_are_two_accounts(panel: Panel) ->
     order = panel.place()
     assert panel.post("status", key=key, order=order.id).json == {order.id: {"error": "Incorrect order ID"}}
     assert panel.post("balance", key=key).json["balance"] == "5.00000000"
-
-
-PROTOCOLS = {"wallet": Wallet, "orders": OrderStore}
-
-
-@pytest.mark.parametrize(("part", "verb"), [(part, verb) for part in PROTOCOLS for verb in verbs_of(PROTOCOLS[part])])
-def test_a_part_that_lacks_a_verb_stops_the_start_up(part: str, verb: str) -> None:
-    """Given on its own, or as what the store plays."""
-    app, protocol = Flask("panel"), PROTOCOLS[part]
-    lacking = playing(protocol, but=verb)
-    others: dict[str, Any] = {"key_lookup": print, "catalog": print, "wallet": Purse(), "orders": MemoryStore()}
-    for given in ({**others, part: lacking}, {**others, part: None, "store": lacking}):
-        with pytest.raises(RuntimeError, match=rf"the {part}: it lacks {verb}\. .*SmmApi\(app, {part}=…\)"):
-            SmmApi(app, **given)
-    SmmApi(app, **others)  # nothing was left behind
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        ({"store": object()}, r"the key_lookup\b.*SmmApi\(app, key_lookup=…\)"),
-        ({"store": Purse(), "key_lookup": print}, r"the catalog\b.*SmmApi\(app, catalog=…\)"),
-        (
-            {"store": object(), "key_lookup": print, "catalog": print},
-            r"object .*the wallet: it lacks balance, debit, credit, void\..*SmmApi\(app, wallet=…\)",
-        ),
-        ({"store": Purse(), "key_lookup": print, "catalog": print}, r"Purse .*the orders: it lacks add, find,"),
-        ({"key_lookup": {}}, r"the key_lookup\b.*SmmApi\(app, key_lookup=…\)"),
-        ({"catalog": SERVICES}, r"the catalog\b.*SmmApi\(app, catalog=…\)"),
-        ({"wallet": Purse}, r"Purse is a class .*the wallet\b.*give an object"),
-        ({"wallet": 0}, r"int .*the wallet: it lacks .*SmmApi\(app, wallet=…\)"),
-        ({"orders": Purse()}, r"Purse .*the orders: it lacks .*SmmApi\(app, orders=…\)"),
-    ],
-)
-def test_a_part_that_nobody_can_play_stops_the_start_up(given: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(RuntimeError, match=sentence):
-        SmmApi(Flask("panel"), **given)
 
 
 # Accounts

@@ -69,6 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pymongo": {"stores.mongo"},
     "bson": {"stores.mongo"},
     "pytest": {"testing"},
+    "typing_extensions": {"hooks"},
 }
 """Which rows may import what is neither ours nor of the standard library."""
 

@@ -10,7 +10,10 @@ A fixture and a class line are a test of everything::
 Give it a database for tests: it orders, pays and cancels on the two accounts.
 """
 
-import pytest
+try:
+    import pytest
+except ImportError as missing:
+    raise ImportError("flask_smmapi.testing runs on pytest, which is not installed: pip install pytest.") from missing
 
 # Before they are imported, else whoever uses them sees a bare AssertionError.
 pytest.register_assert_rewrite(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import pytest
 from flask import Flask
 
-from ..hooks import AccountId, Catalog, KeyLookup, OrderStore, Wallet
+from ..hooks import Account, AccountId, Catalog, KeyLookup, OrderStore, Wallet
 from ..state import state_of
 from .races import at_once
 
@@ -37,11 +37,11 @@ class Host:
     _: KW_ONLY
     accounts: tuple[AccountId, AccountId]
     keys: Mapping[str, AccountId | None] = field(default_factory=dict)
-    rates: Mapping[AccountId, Mapping[int, Decimal]] = field(default_factory=dict)
+    rates: Mapping[Any, Mapping[int, Decimal]] = field(default_factory=dict)
     key_lookup: KeyLookup | None = None
     catalog: Catalog | None = None
-    wallet: Wallet | None = None
-    orders: OrderStore | None = None
+    wallet: Wallet[int] | Wallet[str] | None = None
+    orders: OrderStore[int] | OrderStore[str] | None = None
     again: Host | None = None
 
     def part(self, name: str) -> Any:
@@ -53,6 +53,17 @@ class Host:
             pytest.fail(f"The host has no {name}: give Host({name}=…), or the app that SmmApi is registered with.")
         state = state_of(self.app)
         return state.key_lookup if name == "key_lookup" else getattr(state.context, name)
+
+    def account(self, id_: AccountId) -> Account:
+        """That account as its key opens it, with all that the host's lookup says of it; else what has its id alone."""
+        keys = [key for key, opened in self.keys.items() if opened == id_]
+        found = self.part("key_lookup")(keys[0]) if keys else None
+        return found if isinstance(found, Account) else Account(id_)
+
+    def presented(self, keys: Iterable[str]) -> list[str]:
+        """Those of *keys* that the app's ``SMMAPI_KEY_PATTERN`` lets through to the lookup; all if there is no app."""
+        pattern = None if self.app is None else state_of(self.app).key_pattern
+        return [key for key in keys if pattern is None or pattern.fullmatch(key)]
 
     def context(self) -> AbstractContextManager[Any]:
         """What a thread works in."""

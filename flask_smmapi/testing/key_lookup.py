@@ -47,6 +47,8 @@ class KeyLookupContract(Contract):
     )
     def test_a_refused_key_opens_nothing(self, host: Host, key_lookup: KeyLookup) -> None:
         refused = [key for key, account in host.keys.items() if account is None]
+        if not refused:
+            pytest.skip("The host names no key that must be refused: give Host(keys={'a revoked key': None}).")
         assert [key_lookup(key) for key in refused] == [None] * len(refused)
 
     @duty(
@@ -58,16 +60,17 @@ class KeyLookupContract(Contract):
     ) -> None:
         for key in active:
             close = {key.swapcase(), key.upper(), key.lower(), f"{key} ", f" {key}", key[:-1], f"{key}x", key[::-1]}
-            for wrong in sorted(close - set(host.keys)):
+            for wrong in host.presented(sorted(close - set(host.keys))):
                 assert key_lookup(wrong) is None, wrong
 
     @duty(
-        "A key of any form is looked up without an error.",
+        "A key of any form that can be presented is looked up without an error.",
         likely="the key is pasted into a query, or the lookup raises where it should answer None.",
     )
     @pytest.mark.parametrize("key", _ODD)
     def test_an_odd_key_opens_nothing(self, host: Host, key_lookup: KeyLookup, key: str) -> None:
-        assert key in host.keys or key_lookup(key) is None
+        may_come = key not in host.keys and host.presented([key])
+        assert not may_come or key_lookup(key) is None
 
     @duty(
         "Eight lookups at once find their own accounts.",
@@ -76,7 +79,7 @@ class KeyLookupContract(Contract):
     def test_lookups_at_once(
         self, host: Host, key_lookup: KeyLookup, active: Mapping[str, AccountId], race: Race
     ) -> None:
-        keys = [*host.keys, "nobody's"] * THREADS
+        keys = [*host.keys, *host.presented(["nobody's"])] * THREADS
         found = race(THREADS, lambda number: [key_lookup(key) for key in keys[number:]])
         for number, accounts in enumerate(found):
             opened = [account and account.id for account in accounts]

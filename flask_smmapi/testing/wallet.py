@@ -18,12 +18,16 @@ LEAST = Decimal("0.00000001")
 THREE = 3 * ONE
 
 
+@duty(
+    "An account can be emptied and filled again, to the last place.",
+    likely="balance answers something else than a Decimal, or debit something else than True.",
+)
 def fill(wallet: Wallet, account: AccountId, amount: Decimal) -> None:
     """Leave exactly *amount* on the account, whatever was on it."""
     balance = wallet.balance(account)
-    assert isinstance(balance, Decimal), f"balance answers {balance!r}; it must answer a Decimal."
+    assert isinstance(balance, Decimal)
     if balance:
-        assert wallet.debit(account, balance, new_id()) is True, "The whole balance could not be debited."
+        assert wallet.debit(account, balance, new_id()) is True
     if amount:
         wallet.credit(account, amount, new_id())
     assert wallet.balance(account) == amount
@@ -65,15 +69,21 @@ class WalletContract(Contract):
         assert rich.balance(me) == Decimal("3.09500001")
 
     @duty(
-        "A balance is a Decimal, and exact to the last place.",
+        "A balance is a Decimal, even of an account that has never had anything.",
+        likely="it is a float, the text of a column, or None as the sum of no rows.",
+    )
+    def test_a_balance_is_a_decimal(self, host: Host, wallet: Wallet) -> None:
+        for account in host.accounts:
+            assert isinstance(wallet.balance(account), Decimal)
+
+    @duty(
+        "An amount is exact to the last place.",
         likely="the amount was a float somewhere: in the column (SQLite has no other fractions), in JSON, in a sum.",
     )
     def test_no_float_touches_an_amount(self, rich: Wallet, me: AccountId) -> None:
         for amount in ("0.1", "0.2", "123456789.12345678"):
             rich.credit(me, Decimal(amount), new_id())
-        balance = rich.balance(me)
-        assert isinstance(balance, Decimal)
-        assert balance == Decimal("123456792.42345678")
+        assert rich.balance(me) == Decimal("123456792.42345678")
         assert rich.debit(me, Decimal("123456792.42345679"), new_id()) is False
         assert rich.debit(me, Decimal("123456792.42345678"), new_id()) is True
         assert rich.balance(me) == 0
@@ -209,7 +219,7 @@ class WalletContract(Contract):
         for _ in range(3):
             rich.void(me, reference)
             assert rich.balance(me) == THREE
-            assert rich.debit(me, ONE, reference) is False
+            assert [rich.debit(me, ONE, reference) for _ in range(2)] == [False, False]
         assert rich.debit(me, ONE, new_id()) is True
 
     @duty(
@@ -236,6 +246,18 @@ class WalletContract(Contract):
         rich.credit(me, Decimal(4), new_id())
         assert rich.debit(me, Decimal(4), reference) is False
         assert rich.balance(me) == 7
+
+    @duty(
+        "Fifty voids bar fifty debits, each for ever.",
+        likely="only the newest voids are kept, or one is forgotten when it has refused its debit.",
+    )
+    def test_every_void_is_kept(self, rich: Wallet, me: AccountId) -> None:
+        references = [new_id() for _ in range(50)]
+        for reference in references:
+            rich.void(me, reference)
+        for _ in range(2):
+            assert [rich.debit(me, ONE, reference) for reference in references] == [False] * 50
+        assert rich.balance(me) == THREE
 
     # Committed when a verb returns
 
@@ -321,23 +343,37 @@ class WalletContract(Contract):
         assert rich.balance(me) == THREADS // 2
 
     @duty(
+        "Voids at once give the debit back once.",
+        likely="void looks whether it was voided before, and gives back, in two steps.",
+        rounds=ROUNDS,
+    )
+    def test_racing_voids_give_back_once(self, rich: Wallet, me: AccountId, race: Race) -> None:
+        fill(rich, me, THREE)
+        reference = new_id()
+        assert rich.debit(me, ONE, reference) is True
+        race(THREADS, lambda _: rich.void(me, reference))
+        assert rich.balance(me) == THREE
+        assert rich.debit(me, ONE, reference) is False
+
+    @duty(
         "A debit that races its void is undone, whoever comes first.",
-        likely="void looks for the debit and bars it in two steps, so that a debit slips in between.",
+        likely="void looks for the debit and bars it in two steps, so that a debit slips in between; or debit does so.",
         rounds=ROUNDS,
     )
     def test_a_debit_that_races_its_void_is_undone(self, rich: Wallet, me: AccountId, race: Race) -> None:
-        fill(rich, me, THREE)
-        reference = new_id()
+        fill(rich, me, THREE + ONE)
+        references = [new_id() for _ in range(THREADS // 2)]
 
         def move(number: int) -> None:
+            reference = references[number // 2]
             if number % 2:
                 rich.void(me, reference)
             else:
                 rich.debit(me, ONE, reference)
 
         race(THREADS, move)
-        assert rich.balance(me) == THREE
-        assert rich.debit(me, ONE, reference) is False
+        assert rich.balance(me) == THREE + ONE
+        assert [rich.debit(me, ONE, reference) for reference in references] == [False] * len(references)
 
     @duty(
         "Verbs of two accounts at once do not stand in each other's way, and none is lost.",
