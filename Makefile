@@ -1,16 +1,25 @@
 # make demo   the demo panel on http://127.0.0.1:8000 (HOST, PORT, WORKERS and EXAMPLE_STORE change it)
+# make demo-existing   a panel with SQL tables of its own, and the extension in it (HOST, PORT, DATABASE_URL, PANEL_ORDERS)
 # make test   the whole test suite, with branch coverage
 # make lint   ruff and mypy
 # make bench-growth   how requests slow down as orders pile up (two minutes)
+# make docs   write docs/configuration.md anew
 # make clean  remove what the others made
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench-growth clean
+.PHONY: demo demo-existing test lint bench-growth docs clean
 
 demo: .venv/demo
 	@$(BIN)/python -m example_app
+
+demo-existing: export FLASK_APP := example_app.existing_panel
+demo-existing: export FLASK_RUN_HOST := $(or $(HOST),127.0.0.1)
+demo-existing: export FLASK_RUN_PORT := $(or $(PORT),8000)
+demo-existing: .venv/demo-existing
+	@$(BIN)/flask seed
+	@$(BIN)/flask run
 
 test: .venv/test
 	$(BIN)/coverage erase
@@ -26,11 +35,14 @@ lint: .venv/test
 bench-growth: .venv/test
 	$(BIN)/python -m benchmarks.growth
 
+docs: .venv/test
+	$(BIN)/python docs/configuration.py > docs/configuration.md
+
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # One environment for all; .venv/demo and .venv/test say which extra is installed in it.
-.venv/demo .venv/test: .venv/%: setup.cfg pyproject.toml
+.venv/demo .venv/demo-existing .venv/test: .venv/%: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=…")'
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"

@@ -6,8 +6,18 @@ import pytest
 
 from .mongo import mongo_store, mongo_uri, mongod, prepared_database
 from .panel import Panel
+from .postgres import postgres, postgres_database, postgres_url
 
-__all__ = ["mongo_store", "mongo_uri", "mongod", "panel", "prepared_database"]
+__all__ = [
+    "mongo_store",
+    "mongo_uri",
+    "mongod",
+    "panel",
+    "postgres",
+    "postgres_database",
+    "postgres_url",
+    "prepared_database",
+]
 
 
 @pytest.fixture

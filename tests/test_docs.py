@@ -1,157 +1,260 @@
-"""What README.md shows is run here, block by block, in the order that a reader meets it."""
+"""Every Python example of README.md and docs/ is run here, and what the pages say of the code is compared with it."""
 
 from __future__ import annotations
 
-import ast
+import json
 import re
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import make_url
 
-from flask_smmapi import cli
-from flask_smmapi.config import SETTINGS
+from example_app import existing_panel
+from example_app.existing_panel import hooks, seed
+from example_app.existing_panel.models import Base, User
+from flask_smmapi import Account, SmmApi, cli
+from flask_smmapi.stores.memory import MemoryStore
 from flask_smmapi.stores.mongo import documents
+from flask_smmapi.testing import Host, KeyLookupContract, WalletContract
 
-from .panel import LINK, at_once
+from .panel import LINK, SERVICES, Panel, serve
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
-INSTALL, FILL, HOOKS = re.findall(r"^```python\n(.+?)^```$", README, re.MULTILINE | re.DOTALL)
-
-Post = Callable[..., Any]
-
-
-def client_of(app: Flask, key: str) -> Post:
-    return lambda **params: app.test_client().post("/api/v2", data={"key": key, **params}).get_json()
+FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in FILES}
+SERVER = "mongodb://127.0.0.1:27017/panel"
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Callable[[], sqlite3.Connection]:
-    """Opens the database that the README speaks of: one user with 100.00, one service."""
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(tmp_path / "panel.db", isolation_level=None, timeout=30)
-
-    with closing(connect()) as db:
-        db.executescript("""
-            CREATE TABLE users (id INTEGER PRIMARY KEY, api_key TEXT UNIQUE, active BOOLEAN);
-            CREATE TABLE services (id INTEGER, name, type, category, rate TEXT, min INTEGER, max INTEGER);
-            CREATE TABLE movements (account INTEGER, reference TEXT, units INTEGER, voided BOOLEAN,
-                                    PRIMARY KEY (account, reference));
-            INSERT INTO users VALUES (7, 'abcd1234.efgh5678-ijkl9012', 1), (8, 'abcd1234.efgh5678-inactive', 0);
-            INSERT INTO services VALUES (123, 'YouTube Likes', 'Default', 'YouTube', '1.00', 10, 100000);
-            INSERT INTO movements VALUES (7, 'payment-1', 10000000000, 0);
-        """)
-    return connect
+def blocks(page: str, language: str = "python") -> list[str]:
+    """The page's examples in that language, in the order that a reader meets them."""
+    fenced = re.findall(r"^```(\w*)\n(.+?)^```$", PAGES[page], re.MULTILINE | re.DOTALL)
+    return [source for named, source in fenced if named == language]
 
 
-def run(*blocks: str, **names: Any) -> dict[str, Any]:
-    namespace: dict[str, Any] = {"__name__": "readme", **names}
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)
+INSTALL, FILL, HOOKS, KIT = blocks("README.md")
+PANEL, VERBS, KEPT = blocks("docs/quickstart.md")
+[CONFIG] = blocks("docs/configuration.md")
+PROXY, STORAGE, LIMITER, RECONCILE = blocks("docs/operations.md")
+COLUMN, TRANSACTION, FLASK_SQLALCHEMY, *EXCERPTS = blocks("docs/your-own-storage.md")
+
+
+def test_every_page_with_examples_is_run() -> None:
+    assert {page for page in PAGES if blocks(page)} == {
+        "README.md",
+        "docs/configuration.md",
+        "docs/operations.md",
+        "docs/quickstart.md",
+        "docs/your-own-storage.md",
+    }
+
+
+def run(*sources: str, **names: Any) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "docs", **names}
+    for source in sources:
+        exec(compile(source, "docs", "exec"), namespace)
     return namespace
 
 
-def with_server(block: str, uri: str) -> str:
-    """The block, with the tests' server in it."""
-    named = "mongodb://127.0.0.1:27017/panel"
-    assert named in block
-    return block.replace(named, uri)
+def at(uri: str, source: str) -> str:
+    """The example, with the tests' server in it."""
+    assert SERVER in source
+    return source.replace(SERVER, uri)
 
 
-@pytest.fixture
-def install(mongo_uri: str) -> str:
-    """The five lines, with the tests' server in them."""
-    return with_server(INSTALL, mongo_uri)
+def client_of(app: Flask, key: str) -> Callable[..., Any]:
+    return lambda **params: app.test_client().post("/api/v2", data={"key": key, **params}).get_json()
 
 
-def test_five_lines_install_it(install: str) -> None:
-    assert len(INSTALL.splitlines()) == 5
-    app = run(install)["app"]
-    assert client_of(app, "none")(action="balance") == {"error": "Invalid API key format"}
+class TestReadme:
+    def test_five_lines_install_it(self, mongo_uri: str) -> None:
+        assert len(INSTALL.splitlines()) == 5
+        app = run(at(mongo_uri, INSTALL))["app"]
+        assert client_of(app, "none")(action="balance") == {"error": "Invalid API key format"}
+
+    @pytest.mark.parametrize("store", ["MongoDB", "MemoryStore()"])
+    def test_a_service_an_account_and_money_open_it(self, mongo_uri: str, store: str) -> None:
+        in_memory = "from flask_smmapi.stores.memory import MemoryStore\nsmmapi = SmmApi(app, store=MemoryStore())"
+        assert "SmmApi(app, store=MemoryStore())" in PAGES["README.md"]
+        install = at(mongo_uri, INSTALL)
+        names = run(install if store == "MongoDB" else install.replace("smmapi = SmmApi(app)", in_memory), FILL)
+        post = client_of(names["app"], names["key"])
+        assert post(action="add", service="123", link=LINK, quantity="1000").keys() == {"order"}
+        assert post(action="balance") == {"balance": "99.00000000", "currency": "USD"}
+
+    def test_three_parts_are_the_panels_own_and_the_orders_are_ours(self, mongo_uri: str) -> None:
+        own, account, app = MemoryStore(SERVICES), Account(id=1), Flask("panel")
+        key = own.add_account(account, balance=Decimal(5))
+        app.config["SMMAPI_MONGODB_URI"] = mongo_uri
+        parts = {"find_account": own.key_lookup, "price_list": own.catalog, "Wallet": lambda: own}
+        smmapi = run(HOOKS, SmmApi=SmmApi, app=app, **parts)["smmapi"]
+        order = client_of(app, key)(action="add", service="123", link=LINK, quantity="1000")["order"]
+        assert own.balance(1) == 4
+        assert [found.id for found in smmapi.store.list(1)] == [order]
+        assert list(own.list(1)) == []
+
+    def test_the_kit_takes_a_fixture_and_a_class_line(self, tmp_path: Path) -> None:
+        factory = """
+from flask import Flask
+from flask_smmapi import Account, SmmApi
+from flask_smmapi.stores.memory import MemoryStore
+from tests.panel import SERVICES
+
+TEST_DATABASE = "for tests"
+
+def create_app(database):
+    store, app = MemoryStore(SERVICES), Flask(database)
+    store.add_account(Account(1), key="key of user 1")
+    SmmApi(app, store=store)
+    return app
+"""
+        (tmp_path / "test_my_panel.py").write_text(factory + KIT)
+        options = ["-q", "-p", "no:cacheprovider", "-k", "key or placing"]
+        command = [sys.executable, "-m", "pytest", *options, str(tmp_path / "test_my_panel.py")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+        assert re.search(r"\d{2} passed", done.stdout)
 
 
-@pytest.mark.parametrize("store", ["MongoDB", "MemoryStore()"])
-def test_a_service_an_account_and_money_open_it(install: str, store: str) -> None:
-    in_memory = "from flask_smmapi.stores.memory import MemoryStore\nsmmapi = SmmApi(app, store=MemoryStore())"
-    assert "SmmApi(app, store=MemoryStore())" in README
-    names = run(install if store == "MongoDB" else INSTALL.replace("smmapi = SmmApi(app)", in_memory), FILL)
-    post = client_of(names["app"], names["key"])
-    assert post(action="add", service="123", link=LINK, quantity="1000").keys() == {"order"}
-    assert post(action="balance") == {"balance": "99.00000000", "currency": "USD"}
+class TestQuickstart:
+    def test_the_panel_answers_as_the_page_says(self) -> None:
+        [script], answers = blocks("docs/quickstart.md", "sh"), blocks("docs/quickstart.md", "")[2]
+        with serve(run(PANEL)["app"]) as url:
+            script = script.replace("http://127.0.0.1:5000/api/v2", url)
+            done = subprocess.run(["bash", "-ec", script.replace("curl ", "curl -sS -w '\\n' ")], capture_output=True)
+        got = [json.loads(line) for line in done.stdout.splitlines()]
+        services, order, balance = (json.loads(line) for line in answers.splitlines())
+        assert got == [services, {"order": got[1]["order"]}, balance]
+        assert len(got[1]["order"]) == len(order["order"])
+
+    def test_the_verbs_work_from_python(self, capsys: pytest.CaptureFixture[str]) -> None:
+        smmapi = run(PANEL, VERBS)["smmapi"]
+        placed, refused = capsys.readouterr().out.splitlines()
+        assert placed.endswith("1.00000000 AWAITING")
+        assert f"# {refused}\n" in VERBS
+        assert smmapi.balance(Account(id=1)) == 100
+
+    def test_it_is_kept_in_mongodb(self, mongo_uri: str) -> None:
+        smmapi = run(at(mongo_uri, KEPT))["smmapi"]
+        assert smmapi.store.missing_indexes() == []
 
 
-def test_the_hooks_work(install: str, mongo_uri: str, database: Any) -> None:
-    app = run(install, FILL, with_server(HOOKS, mongo_uri), connect=database)["app"]
-    post = client_of(app, "abcd1234.efgh5678-ijkl9012")
-    assert [row["service"] for row in post(action="services")] == [123]
-    order = post(action="add", service="123", link=LINK, quantity="1000")["order"]
-    assert post(action="balance")["balance"] == "99.00000000"
-    assert post(action="status", order=order)[order]["charge"] == "1.00000000"
-    assert post(action="add", service="123", link=LINK, quantity="99001") == {"error": "Not enough funds on balance"}
-    assert post(action="balance")["balance"] == "99.00000000"
-    assert client_of(app, "abcd1234.efgh5678-inactive")(action="balance") == {"error": "Invalid API key"}
+class TestConfiguration:
+    def test_the_page_is_what_the_code_says(self) -> None:
+        """``make docs`` writes it anew."""
+        script = [sys.executable, str(ROOT / "docs" / "configuration.py")]
+        assert (
+            subprocess.run(script, capture_output=True, text=True, check=True).stdout == PAGES["docs/configuration.md"]
+        )
+
+    def test_a_setting_may_come_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        app = Flask("panel")
+        monkeypatch.setenv("FLASK_SMMAPI_MAX_IDS", "7")
+        run(CONFIG, app=app)
+        panel = Panel(app=app)
+        assert panel.post("balance").json["currency"] == "EUR"
+        assert panel.post("status", orders=",".join("12345678")).json == {"error": "Maximum 7 orders per request"}
 
 
-def test_the_wallet_keeps_its_duties(install: str, mongo_uri: str, database: Any) -> None:
-    wallet = run(install, FILL, with_server(HOOKS, mongo_uri), connect=database)["Wallet"]()
-    assert sum(at_once(8, lambda n: wallet.debit(7, Decimal(30), f"order-{n}"))) == 3
-    assert wallet.balance(7) == 10
-    assert at_once(8, lambda n: wallet.debit(7, Decimal(10), "the last")) == [True] * 8
-    assert wallet.balance(7) == 0
-    wallet.void(7, "the last")
-    assert wallet.debit(7, Decimal(10), "the last") is False
-    wallet.void(7, "never debited")
-    assert wallet.debit(7, Decimal(1), "never debited") is False
-    at_once(8, lambda n: wallet.credit(7, Decimal("0.00000001"), "back"))
-    assert wallet.balance(7) == Decimal("10.00000001")
-    with pytest.raises(ValueError, match="another amount"):
-        wallet.credit(7, Decimal(2), "back")
+class TestOperations:
+    def test_behind_a_proxy_its_clients_are_the_callers(self) -> None:
+        panel = Panel(config={"SMMAPI_FAILED_ATTEMPTS": "1 per hour"})
+        run(PROXY, app=panel.app)
+        callers = ("203.0.113.1", "203.0.113.1", "203.0.113.2")
+        got = [panel.post("balance", key="none", headers={"X-Forwarded-For": caller}) for caller in callers]
+        assert [answer.status for answer in got] == [401, 429, 401]
+
+    def test_the_limiters_storage_is_set(self) -> None:
+        app = Flask("panel")
+        names = run(STORAGE, LIMITER, app=app)
+        assert app.config["RATELIMIT_STORAGE_URI"] == "redis://127.0.0.1:6379/1"
+        pool = names["limiter"].storage.storage.connection_pool
+        assert pool.connection_kwargs["socket_timeout"] == 0.25
+
+    def test_reconcile_says_what_it_did(self, panel: Panel, capsys: pytest.CaptureFixture[str]) -> None:
+        run(RECONCILE, smmapi=panel.smmapi)
+        assert capsys.readouterr().out == "0 0 0\n"
+
+    def test_the_documents_that_are_named_for_queries_are_there(self) -> None:
+        named = set(re.findall(r"`(Smm[A-Z]\w+)`", PAGES["docs/operations.md"])) - {"SmmApi"}
+        assert named == {"SmmAccount", "SmmKey", "SmmService", "SmmOrder", "SmmRefill", "SmmEntry"}
+        assert all(hasattr(documents, name) for name in named)
 
 
-def test_every_config_key_is_listed_with_its_default() -> None:
-    listed = dict(re.findall(r"^\| `(SMMAPI_\w+)` \| `(.+?)` \|", README, re.MULTILINE))
-    assert listed.pop("SMMAPI_KEY_PATTERN") == "XXXXXXXX.XXXXXXXX-XXXXXXXX"
-    assert re.fullmatch(SETTINGS["SMMAPI_KEY_PATTERN"].default, "XXXXXXXX.XXXXXXXX-XXXXXXXX")
-    assert {name: ast.literal_eval(value) for name, value in listed.items()} == {
-        name: setting.default for name, setting in SETTINGS.items() if name != "SMMAPI_KEY_PATTERN"
-    }
+class TestYourOwnStorage:
+    @pytest.mark.parametrize("excerpt", [COLUMN, TRANSACTION, *EXCERPTS])
+    def test_what_is_shown_is_what_the_existing_panel_runs(self, excerpt: str) -> None:
+        files = (ROOT / "example_app" / "existing_panel").glob("*.py")
+        assert excerpt == KIT or any(excerpt in path.read_text("utf-8") for path in files)
+
+    def test_the_query_finds_a_wrong_balance_and_nothing_else(self, app: Flask) -> None:
+        [query] = blocks("docs/your-own-storage.md", "sql")
+        with app.extensions["panel"].transaction() as session:
+            assert session.execute(sa.text(query)).all() == []
+            session.get_one(User, 1).balance += 1
+            session.flush()
+            assert [row.id for row in session.execute(sa.text(query))] == [1]
+
+    @pytest.fixture
+    def app(self, postgres_url: str) -> Iterator[Flask]:
+        app = existing_panel.create_app(postgres_url)
+        seed.seed(app)
+        yield app
+        app.extensions["panel"].close()
+
+
+class TestOnFlaskSqlalchemy(KeyLookupContract, WalletContract):
+    """The same hooks, over the transaction that the page shows for Flask-SQLAlchemy."""
+
+    @pytest.fixture
+    def host(self, postgres_url: str) -> Iterator[Host]:
+        app, db = Flask("panel"), SQLAlchemy()
+        app.config["SQLALCHEMY_DATABASE_URI"] = make_url(postgres_url).set(drivername="postgresql+psycopg")
+        db.init_app(app)
+        database = app.extensions["panel"] = run(FLASK_SQLALCHEMY)["Database"](db)
+        wallet, key_lookup = hooks.Wallet(database), partial(hooks.key_lookup, database)
+        SmmApi(app, store=MemoryStore(), wallet=wallet, key_lookup=key_lookup)
+        with app.app_context():
+            Base.metadata.create_all(db.engine)
+            seed.seed(app)
+        yield Host(app, accounts=(1, 2), keys={seed.KEY_1: 1, seed.KEY_OF_INACTIVE: None})
+        with app.app_context():
+            db.engine.dispose()
 
 
 def test_make_knows_the_commands() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    commands = set(re.findall(r"^make (\w+)", README + (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE))
-    assert commands == {"demo", "test", "lint"}
+    pages = "".join(PAGES.values())
+    commands = set(
+        re.findall(r"^make ([\w-]+)", pages, re.MULTILINE) + re.findall(r"`(?:\w+=\w+ )?make ([\w-]+)`", pages)
+    )
+    assert commands == {"demo", "demo-existing", "test", "lint", "bench-growth"}
     assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
 
 
 def test_the_shell_knows_the_commands() -> None:
-    pages = README + "".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
-    commands = set(re.findall(r"flask smmapi\s+([a-z-]+)", pages))
+    commands = set(re.findall(r"smmapi\s+([a-z-]+)[`\n]", "".join(PAGES.values())))
     assert commands == set(cli.group.commands)
 
 
-def test_the_documents_that_are_named_for_queries_are_there() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
-    assert set(re.findall(r"`(Smm[A-Z]\w+)`", page)) == {
-        "SmmAccount",
-        "SmmKey",
-        "SmmService",
-        "SmmOrder",
-        "SmmRefill",
-        "SmmEntry",
-    }
-    assert all(hasattr(documents, name) for name in re.findall(r"`(Smm[A-Z]\w+)`", page))
-
-
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/protocol.md", "docs/operations.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    path = ROOT / page
-    targets = re.findall(r"\]\((?!https?://)([^)#]+)", path.read_text("utf-8"))
-    assert [target for target in targets if not (path.parent / target).exists()] == []
+    """To a file, and to a heading if one is named."""
+    for target, heading in re.findall(r"\]\((?!https?://)([^)#\s]*)(#[^)]*)?\)", PAGES[page]):
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), target
+        assert not heading or heading[1:] in anchors(path.read_text("utf-8")), heading
+
+
+def anchors(page: str) -> set[str]:
+    """The headings, as links name them."""
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
