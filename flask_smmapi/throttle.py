@@ -8,19 +8,23 @@ has a cap too.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import ipaddress
 import logging
 import math
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeAlias
 
 from flask import Flask
 from flask_limiter import Limiter
-from limits import RateLimitItem
-from limits.storage import MemoryStorage, storage_from_string
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.storage import MemoryStorage, MongoDBStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from .errors import TooManyFailedAttempts
@@ -30,18 +34,30 @@ log = logging.getLogger("flask_smmapi")
 Limits: TypeAlias = Sequence[RateLimitItem]
 
 RETRY_STORAGE_AFTER = 5.0
-"""Seconds of counting in memory before a storage that failed is tried again."""
+"""Seconds of counting in memory before somebody looks whether a storage that failed is back."""
 
 LOG_EVERY = 60.0
 """Seconds between two log entries about a storage that is down."""
 
+LOOKER = "smmapi-limiter-storage"
+"""The name of the thread that looks."""
+
 # The strategy belongs into the key: the same key under another strategy is a type error in Redis.
 _NAMESPACE = ("smmapi", "failed", "moving-window")
 
-_REDIS_TIMEOUTS = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25}
-_MONGODB_TIMEOUTS = {"serverSelectionTimeoutMS": 500, "connectTimeoutMS": 500, "socketTimeoutMS": 500}
+# What a look asks for. A hit, since a server that takes no writes may still answer a ping; and one that is far from its
+# limit, since nothing is written when it is refused.
+_LOOK = (RateLimitItemPerSecond(1000), *_NAMESPACE, "look")
+
+# A storage that hangs holds a request up for half a second at most. So no retries, but for MongoDB's, which are within
+# its timeout for a whole operation; its other timeouts are for what its driver does by itself, such as hanging up.
+_REDIS_TIMEOUTS = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, "retry": None}
+_SENTINEL_TIMEOUTS = {**_REDIS_TIMEOUTS, "sentinel_kwargs": _REDIS_TIMEOUTS}
+_MONGODB_TIMEOUTS = dict.fromkeys(("timeoutMS", "serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS"), 400)
 _TIMEOUTS: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("redis", "rediss", "redis+unix", "valkey", "valkeys"), _REDIS_TIMEOUTS),
+    **dict.fromkeys(("redis", "rediss", "redis+unix", "redis+cluster"), _REDIS_TIMEOUTS),
+    **dict.fromkeys(("valkey", "valkeys", "valkey+unix", "valkey+cluster"), _REDIS_TIMEOUTS),
+    **dict.fromkeys(("redis+sentinel", "valkey+sentinel"), _SENTINEL_TIMEOUTS),
     **dict.fromkeys(("mongodb", "mongodb+srv"), _MONGODB_TIMEOUTS),
 }
 
@@ -55,28 +71,23 @@ class Throttle:
     """
 
     def __init__(self, connect: Callable[[], MovingWindowRateLimiter], per_caller: Limits, per_address: Limits) -> None:
-        self._connect = connect
+        self._storage = _Storage(connect)
         self._per_caller = per_caller
         self._per_address = per_address
-        self._lock = threading.Lock()
-        self._limiter: MovingWindowRateLimiter | None = None
-        self._memory: MovingWindowRateLimiter | None = None
-        self._down_until = 0.0
-        self._logged_at = -math.inf
 
     def check(self, address: str | None, user_agent: str) -> None:
         """Let the caller pass, or not; counts nothing.
 
         :raises TooManyFailedAttempts: if it is blocked.
         """
-        self._run(lambda limiter: self._test(limiter, address, user_agent))
+        self._storage.use(lambda limiter: self._test(limiter, address, user_agent))
 
     def fail(self, address: str | None, user_agent: str) -> None:
         """Count a failed attempt of the caller.
 
         :raises TooManyFailedAttempts: if it was one too many, so that exactly the allowed number is answered 401.
         """
-        self._run(lambda limiter: self._hit(limiter, address, user_agent))
+        self._storage.use(lambda limiter: self._hit(limiter, address, user_agent))
 
     def _test(self, limiter: MovingWindowRateLimiter, address: str | None, user_agent: str) -> None:
         blocked = [limit for limit in self._limits(address, user_agent) if not limiter.test(*limit)]
@@ -84,7 +95,8 @@ class Throttle:
 
     def _hit(self, limiter: MovingWindowRateLimiter, address: str | None, user_agent: str) -> None:
         for limit in self._limits(address, user_agent):
-            if not limiter.hit(*limit):
+            # Twice, since MongoDB's storage also refuses whoever loses the race for the first entry of all.
+            if not limiter.hit(*limit) and not limiter.hit(*limit):
                 self._refuse(limiter, [limit])
 
     def _refuse(self, limiter: MovingWindowRateLimiter, blocked: list[tuple[Any, ...]]) -> None:
@@ -101,23 +113,73 @@ class Throttle:
             *((item, *_NAMESPACE, "address", network) for item in self._per_address),
         ]
 
-    def _run(self, count: Callable[[MovingWindowRateLimiter], None]) -> None:
-        """Count in the storage; in memory while that is down, since a limiter's outage is no outage of the API."""
-        if time.monotonic() < self._down_until:
-            return count(self._in_memory())
-        try:
-            return count(self._in_storage())
-        except TooManyFailedAttempts:
-            raise
-        except Exception as failure:  # each storage has exceptions of its own, and none is the client's affair
-            self._note_outage(failure)
-        return count(self._in_memory())
 
-    def _in_storage(self) -> MovingWindowRateLimiter:
+class _Storage:
+    """Where to count: in the limiter's storage, or in this process's memory while that is down.
+
+    A storage that is down may take long to say so, and each request that tries it would wait that long. So the first
+    failure is the end of it: from then on no request touches the storage, until a thread that one of them starts, at
+    most every RETRY_STORAGE_AFTER seconds, has seen it count again.
+
+    :param connect: as for ``Throttle``.
+    """
+
+    def __init__(self, connect: Callable[[], MovingWindowRateLimiter]) -> None:
+        self._connect = connect
+        self.forget()
+        _storages.add(self)
+
+    def forget(self) -> None:
+        """Begin anew, as a forked process must: whoever was looking, or holds a lock, is not there.
+
+        What its parent had is put aside and not dropped, since MongoDB's client would say goodbye to its server then.
+        """
+        self._inherited = dict(vars(self))
+        self._lock = threading.RLock()
+        self._limiter: MovingWindowRateLimiter | None = None
+        self._memory: MovingWindowRateLimiter | None = None
+        self._works: bool | None = None  # None before anybody has looked
+        self._looker: threading.Thread | None = None
+        self._look_at = 0.0
+        self._logged_at = -math.inf
+
+    def use(self, count: Callable[[MovingWindowRateLimiter], None]) -> None:
+        """Count in the storage; in memory while that is down, since a limiter's outage is no outage of the API."""
+        limiter = self._working()
+        if limiter is not None:
+            try:
+                return _count(count, limiter)
+            except TooManyFailedAttempts:
+                raise
+            except Exception as failure:  # each storage has exceptions of its own, and none is the client's affair
+                self._note_outage(failure)
+        return _count(count, self._in_memory())
+
+    def _working(self) -> MovingWindowRateLimiter | None:
+        """The limiter on the storage; None while that is down."""
         with self._lock:
-            if self._limiter is None:
-                self._limiter = self._connect()
-            return self._limiter
+            if self._works is None:
+                self._look()  # all wait for the first one, since memory would not be exact
+            elif not self._works:
+                self._start_looking()
+            return self._limiter if self._works else None
+
+    def _start_looking(self) -> None:
+        """Let a thread look, if it is time and none does."""
+        if time.monotonic() >= self._look_at and not (self._looker and self._looker.is_alive()):
+            self._looker = threading.Thread(target=self._look, name=LOOKER, daemon=True)
+            self._looker.start()
+
+    def _look(self) -> None:
+        """Make the storage, if there is none yet, and see whether it counts."""
+        try:
+            with _one_at_a_time:  # limits takes a driver that another thread is importing for one of version 0
+                self._limiter = self._limiter or self._connect()
+            _count(lambda limiter: limiter.hit(*_LOOK), self._limiter)
+        except Exception as failure:
+            self._note_outage(failure)
+        else:
+            self._works = True
 
     def _in_memory(self) -> MovingWindowRateLimiter:
         with self._lock:
@@ -126,21 +188,48 @@ class Throttle:
             return self._memory
 
     def _note_outage(self, failure: Exception) -> None:
-        moment = time.monotonic()
-        self._down_until = moment + RETRY_STORAGE_AFTER
-        if moment - self._logged_at >= LOG_EVERY:
+        with self._lock:
+            self._works = False
+            moment = time.monotonic()
+            self._look_at = moment + RETRY_STORAGE_AFTER
+            if moment - self._logged_at < LOG_EVERY:
+                return
             self._logged_at = moment
-            log.exception(
-                "The limiter's storage cannot be used: %s Until it can, each process counts failed attempts itself.",
-                failure,
-            )
+        log.exception(
+            "The limiter's storage cannot be used: %s Until it can, each process counts failed attempts itself.",
+            failure,
+        )
+
+
+def _count(count: Callable[[MovingWindowRateLimiter], object], limiter: MovingWindowRateLimiter) -> None:
+    """Let *count* use *limiter*; one at a time in memory, which starts its timer without a lock and may fail there."""
+    with _one_at_a_time if isinstance(limiter.storage, MemoryStorage) else nullcontext():
+        count(limiter)
+
+
+_one_at_a_time = threading.RLock()  # of all apps
+_storages: weakref.WeakSet[_Storage] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    global _one_at_a_time
+    _one_at_a_time = threading.RLock()
+    for storage in _storages:
+        storage.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def own_limiter(config: Mapping[str, Any]) -> MovingWindowRateLimiter:
     """A limiter on the storage that ``RATELIMIT_STORAGE_URI`` and ``RATELIMIT_STORAGE_OPTIONS`` name; else memory."""
     uri = config.get("RATELIMIT_STORAGE_URI") or "memory://"
     timeouts = _TIMEOUTS.get(uri.partition(":")[0], {})
-    return _moving_window(storage_from_string(uri, **{**timeouts, **config.get("RATELIMIT_STORAGE_OPTIONS", {})}))
+    storage = storage_from_string(uri, **{**timeouts, **config.get("RATELIMIT_STORAGE_OPTIONS", {})})
+    if isinstance(storage, MongoDBStorage):  # by itself it closes its client too late, and the process may never end
+        atexit.register(storage.storage.close)
+    return _moving_window(storage)
 
 
 def host_limiter(limiter: Limiter) -> MovingWindowRateLimiter:

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, TypeAlias
 
 import pytest
-from flask import Blueprint, Flask, abort, current_app, request
+from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from limits.storage import MemoryStorage, Storage
@@ -263,12 +263,23 @@ def test_a_limiters_outage_is_no_outage_of_the_api(failure: Exception, caplog: p
     assert len(entries(caplog)) == 1
 
 
+def look_again(patience: Clock, *workers: Panel) -> None:
+    """It is time to look after a storage that is down; each has a request, and the threads that they start are done."""
+    patience.forward(throttle.RETRY_STORAGE_AFTER + 1)
+    for worker in workers:
+        guess(worker, key=worker.key)
+    for thread in threading.enumerate():
+        if thread.name == throttle.LOOKER:
+            thread.join(timeout=30)
+            assert not thread.is_alive()
+
+
 def test_a_storage_that_is_back_is_used_again_after_a_while(patience: Clock) -> None:
     limiter, panel = limiter_before(app_with_page())
     with outage(limiter, ConnectionError()):
         assert guesses(panel, 11) == BLOCKED_AFTER_TEN
     assert guesses(panel, 1) == [429]
-    patience.forward(throttle.RETRY_STORAGE_AFTER + 1)
+    look_again(patience, panel)
     assert guesses(panel, 11) == BLOCKED_AFTER_TEN
     limiter.reset()
     assert guesses(panel, 1) == [401]
@@ -357,43 +368,6 @@ def test_redis_killed_in_mid_run_and_started_again(
     assert guesses(one, 11) == BLOCKED_AFTER_TEN
     assert len(entries(caplog)) == 1
     redis.start()
-    patience.forward(throttle.RETRY_STORAGE_AFTER + 1)
+    look_again(patience, one)
     assert guesses(one, 10) == [401] * 10
     assert guesses(other, 1) == [429]
-
-
-# CSRF protection
-
-
-class Csrf:
-    """What Flask-WTF's ``CSRFProtect`` does to a request without a token, and how it finds what is exempt."""
-
-    def __init__(self, app: Flask) -> None:
-        self._exempt: set[Any] = set()
-        app.extensions["csrf"] = self
-        app.before_request(self._protect)
-
-    def exempt(self, view: Any) -> Any:
-        self._exempt.add(view if isinstance(view, Blueprint) else f"{view.__module__}.{view.__name__}")
-        return view
-
-    def _protect(self) -> None:
-        view = current_app.view_functions.get(request.endpoint or "")
-        blueprint = current_app.blueprints.get(request.blueprint or "")
-        if view is None or {blueprint, f"{view.__module__}.{view.__name__}"} & self._exempt:
-            return
-        if request.method == "POST" and "csrf_token" not in request.form:
-            abort(400, "The CSRF token is missing.")
-
-
-@pytest.mark.parametrize("csrf_first", [True, False])
-def test_csrf_protection_is_kept_off_the_api_but_not_off_the_hosts_forms(csrf_first: bool) -> None:
-    app = app_with_page()
-    if csrf_first:
-        Csrf(app)
-    panel = Panel(app=app)
-    if not csrf_first:
-        Csrf(app)
-    assert panel.post("balance").status == 200
-    assert guesses(panel, 11) == BLOCKED_AFTER_TEN
-    assert panel.app.test_client().post("/page").status_code == 400

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from decimal import Decimal
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import pytest
 from flask import Flask
@@ -17,6 +17,11 @@ from ..state import state_of
 from .races import at_once
 
 T = TypeVar("T")
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Fail for what the integrator has not given, with nothing but the sentence."""
+    pytest.fail(sentence, pytrace=False)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Host:
         if given is not None:
             return given
         if self.app is None:
-            pytest.fail(f"The host has no {name}: give Host({name}=…), or the app that SmmApi is registered with.")
+            refuse(f"The host has no {name}: give Host({name}=…), or the app that SmmApi is registered with.")
         state = state_of(self.app)
         return state.key_lookup if name == "key_lookup" else getattr(state.context, name)
 
@@ -86,9 +91,15 @@ class Contract:
     """What all contracts share. A class of yours inherits one, and has a fixture ``host``."""
 
     @pytest.fixture
-    def host(self) -> Host:
-        """The host under test, on storage for tests."""
-        pytest.fail(f"{type(self).__name__} needs a fixture named host that returns a flask_smmapi.testing.Host.")
+    def host(self, request: pytest.FixtureRequest) -> Host:
+        """The host under test, on storage for tests: that of the class itself, else of its module or conftest.py."""
+        try:
+            found: Host = request.getfixturevalue("host")
+        except pytest.FixtureLookupError as missing:
+            if missing.argname != "host":
+                raise
+            refuse(f"{type(self).__name__} needs a fixture named host that returns a flask_smmapi.testing.Host.")
+        return found
 
     @pytest.fixture(autouse=True)
     def _in_context(self, host: Host) -> Iterator[None]:
@@ -100,8 +111,15 @@ class Contract:
         return partial(at_once, context=host.context)
 
     @pytest.fixture
-    def elsewhere(self, race: Race) -> Elsewhere:
-        return lambda work: race(1, lambda _: work())[0]
+    def elsewhere(self, host: Host, race: Race) -> Elsewhere:
+        def run(work: Callable[[], T]) -> T:
+            def work_there(_: int) -> T:
+                with host.again.context() if host.again else nullcontext():
+                    return work()
+
+            return race(1, work_there)[0]
+
+        return run
 
     @pytest.fixture
     def me(self, host: Host) -> AccountId:

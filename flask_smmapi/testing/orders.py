@@ -232,11 +232,12 @@ class OrderStoreContract(Contract):
         rounds=ROUNDS,
     )
     def test_racing_adds_with_one_key_store_one(self, orders: OrderStore, me: AccountId, race: Race) -> None:
-        key = a_key()
-        drafts = [self.draft(me, idempotency_key=key) for _ in range(THREADS)]
-        added = race(THREADS, lambda number: orders.add(drafts[number]))
-        [found] = orders.find(me, [order.id for order in drafts])
-        assert {order.id for order in added} == {found.id}
+        keys = [a_key() for _ in range(4)]
+        drafts = [[self.draft(me, idempotency_key=key) for key in keys] for _ in range(THREADS)]
+        added = race(THREADS, lambda number: [orders.add(order) for order in drafts[number]])
+        found = {order.id for order in orders.find(me, [order.id for row in drafts for order in row])}
+        assert len(found) == len(keys)
+        assert {order.id for row in added for order in row} == found
 
     @duty(
         "Adds at once get a number each.",

@@ -20,7 +20,7 @@ from ..placement import now
 from ..statuses import OrderStatus
 from .catalog import CatalogContract
 from .duties import duty
-from .host import Elsewhere, Host, Race
+from .host import Elsewhere, Host, Race, refuse
 from .key_lookup import KeyLookupContract
 from .orders import OrderStoreContract, draft
 from .races import ROUNDS, THREADS
@@ -32,19 +32,24 @@ _UNPAID_SINCE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Shop:
-    """The host's parts at work for one account, with a service to order.
-
-    :param charge: of one order.
-    """
+    """The host's parts at work for one account, with a service to order."""
 
     context: Context
     account: Account
     service: Service
-    charge: Decimal
+
+    @property
+    def quantity(self) -> int:
+        """What one order asks for: so many that there are parts of it, if the service allows that."""
+        return min(max(10, self.service.min), self.service.max)
+
+    @property
+    def charge(self) -> Decimal:
+        """Of one order."""
+        return price(self.service.rate, self.quantity, 1000)
 
     def place(self, **params: str) -> Order:
-        quantity = str(max(1, self.service.min))
-        wanted = {"service": str(self.service.id), "link": "https://example.com/post", "quantity": quantity}
+        wanted = {"service": str(self.service.id), "link": "https://example.com/post", "quantity": str(self.quantity)}
         return actions.add(self.context, self.account, {**wanted, **params})
 
     def cancel(self, order: Order) -> Order:
@@ -107,9 +112,9 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
         parts = {name: host.part(name) for name in ("catalog", "wallet", "orders")}
         context, account = Context(**parts), host.account(account_id)
         for service in actions.services(context, account, {}):
-            if service.type == "Default" and service.cancel and service.rate:
-                return Shop(context, account, service, price(service.rate, max(1, service.min), 1000))
-        pytest.fail(f"Give account {account_id!r} a service of type Default that costs, with cancel=True.")
+            if service.type == "Default" and service.cancel and service.rate and service.max:
+                return Shop(context, account, service)
+        refuse(f"Give account {account_id!r} a service of type Default that costs, with cancel=True.")
 
     # Placing
 
@@ -297,6 +302,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     @duty(
         "Reconcile pays back what an order owes, once, however many run at the same time.",
         likely="unsettled does not compare due_back with paid_back, or credit is not idempotent.",
+        rounds=ROUNDS,
     )
     def test_reconcile_pays_back_once(self, shop: Shop, race: Race) -> None:
         shop.reconcile()  # what other tests have left

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import sys
 import threading
@@ -17,8 +16,8 @@ THREADS = 8
 ROUNDS = 8
 """How often a race is run, since a wrong host may win a single one by chance."""
 
-OFTEN = 0.3
-"""How likely a thread steps aside at one of its first hundred calls. After those it does so ever more seldom."""
+OFTEN, CALLS = 0.3, 1000
+"""How likely a thread steps aside at each of its first calls, and at how many of them."""
 
 PATIENCE = 60.0
 """Seconds until threads that do not come back count as waiting for each other."""
@@ -63,16 +62,15 @@ def at_once(
 def _stepping_aside() -> Iterator[None]:
     """Let this thread stop at calls picked at random, so that another one gets between two of its steps.
 
-    Without that, a verb that works in memory is over before another thread is awake, however wrong it is. A database
-    takes so long to answer that a thread which has made many calls is overtaken anyway.
+    Without that, a verb that works in memory is over before another thread is awake, however wrong it is. Where a
+    thread makes many more calls it waits for a database, and is overtaken meanwhile.
     """
-    chance, calls = random.Random(), itertools.count(1)
+    chance, calls = random.Random(), iter(range(CALLS))
 
     def step_aside(*_: Any) -> None:
-        call = next(calls)
-        if call > 2000:
+        if next(calls, None) is None:
             sys.setprofile(before)
-        elif chance.random() < OFTEN * min(1.0, 100 / call):
+        elif chance.random() < OFTEN:
             time.sleep(1e-9)  # as short as can be; a sleep of 0 gives the turn to nobody
 
     before = sys.getprofile()
