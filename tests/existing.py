@@ -27,7 +27,6 @@ from werkzeug.serving import make_server
 
 from example_app.existing_panel import create_app, hooks, models
 from example_app.existing_panel.database import Database
-from example_app.existing_panel.orders import Orders
 from example_app.existing_panel.seed import KEY_2
 from flask_smmapi import Account, Service, ServiceList
 from flask_smmapi import keys as api_keys
@@ -38,11 +37,18 @@ from .panel import LINK, Answer
 from .served import Quiet
 
 
-class ExistingStore(hooks.Wallet, Orders):
-    """The panel's four parts in one object, and what the tests do as its owner."""
+class ExistingStore(hooks.Wallet):
+    """The panel's four parts in one object, and what the tests do as its owner.
 
-    def __init__(self, database: Database) -> None:
+    :param orders: keeps the orders; its verbs are this object's too.
+    """
+
+    def __init__(self, database: Database, orders: Any) -> None:
         self._database = database
+        self._orders = orders
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self._orders, verb)
 
     def key_lookup(self, key: str) -> Account | None:
         return hooks.key_lookup(self._database, key)

@@ -92,10 +92,13 @@ def other_database(url: str) -> Iterator[Database]:
     other.close()
 
 
-@pytest.fixture
-def panel(other_database: Database) -> Panel:
+@pytest.fixture(params=["sql", "mongodb"])
+def panel(request: pytest.FixtureRequest, other_database: Database) -> Panel:
+    """The one that the golden tests are played on, with its orders in either place."""
     other_database.create_tables()
-    return Panel(store=ExistingStore(other_database))
+    in_sql = request.param == "sql"
+    orders = Orders(other_database) if in_sql else request.getfixturevalue("mongo_store")
+    return Panel(store=ExistingStore(other_database, orders))
 
 
 def order_a_hundred(api: str) -> tuple[int, Any]:

@@ -19,8 +19,8 @@ from flask import Flask
 from flask_smmapi import Account, Order, OrderStatus, SmmApi
 from flask_smmapi.hooks import AccountId
 from flask_smmapi.stores.mongo import MongoStore
+from flask_smmapi.testing.orders import draft
 
-from .contracts import draft
 from .panel import DEFAULT, LINK, SERVICES, Panel, at_once
 
 T = TypeVar("T")
@@ -337,7 +337,7 @@ def test_cancels_and_reconcile_at_once_pay_an_order_back_once(
 
 
 def add_drafts(store: MongoStore, process: int) -> list[list[int]]:
-    return at_once(THREADS, lambda _: [store.add(draft()).number for _ in range(30)])
+    return at_once(THREADS, lambda _: [store.add(draft(1)).number for _ in range(30)])
 
 
 def test_numbers_are_unique_across_processes_and_grow_within_one(racers: Racers, mongo_uri: str) -> None:

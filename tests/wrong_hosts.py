@@ -7,7 +7,6 @@ import random
 import re
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import astuple, dataclass, replace
@@ -22,7 +21,7 @@ from flask_smmapi import Account, Order, OrderStatus, Refill, Service, ServiceLi
 from flask_smmapi.hooks import AccountId
 from flask_smmapi.keys import PATTERN
 from flask_smmapi.money import from_units, price, to_units
-from flask_smmapi.statuses import HIDDEN, RefillStatus
+from flask_smmapi.statuses import HIDDEN, RefillStatus, is_allowed
 from flask_smmapi.stores.memory import MemoryStore, Movement, _Purse
 from flask_smmapi.testing import Host
 
@@ -34,8 +33,23 @@ PAYS: Mapping[AccountId, int] = {7: 100_000, "seven": 87_655}
 RATES = {7: {123: Decimal("1.00000000")}, "seven": {123: Decimal("0.87655000")}}
 
 
+class Session(threading.local):
+    """What each thread keeps for itself."""
+
+    def __init__(self) -> None:
+        self.kept: dict[Any, Any] = {}
+
+
 class Right(MemoryStore):
-    """Everything in memory, and a discount for one account. No mistake is in it."""
+    """Everything in memory, and a discount for one account. No mistake is in it.
+
+    `notes` and `session` are for what a wrong host remembers, of all threads or of one.
+    """
+
+    def __init__(self) -> None:
+        self.notes: dict[Any, Any] = {}
+        self.session = Session()
+        super().__init__()
 
     @classmethod
     def as_host(cls) -> Host:
@@ -191,8 +205,7 @@ class AmountsAsText(Right):
     """A repeat is known by the text of its amount."""
 
     def debit(self, account: AccountId, amount: Decimal, reference: str) -> bool:
-        texts: dict[Any, str] = self.__dict__.setdefault("texts", {})
-        if texts.setdefault((account, reference), str(amount)) != str(amount):
+        if self.notes.setdefault((account, reference), str(amount)) != str(amount):
             raise ValueError("another amount")
         return super().debit(account, amount, reference)
 
@@ -316,8 +329,7 @@ class SharedReferences(Right):
     """A reference is unique across accounts, so that one account's debit counts as another's."""
 
     def debit(self, account: AccountId, amount: Decimal, reference: str) -> bool:
-        owners: dict[str, AccountId] = self.__dict__.setdefault("owners", {})
-        if owners.setdefault(reference, account) != account:
+        if self.notes.setdefault(reference, account) != account:
             return True
         return super().debit(account, amount, reference)
 
@@ -347,12 +359,12 @@ class VoidGivesWhatWasAsked(Right):
     """Void gives blindly what debit was asked for, though it was refused."""
 
     def debit(self, account: AccountId, amount: Decimal, reference: str) -> bool:
-        self.__dict__.setdefault("asked", {})[account, reference] = amount
+        self.notes[account, reference] = amount
         return super().debit(account, amount, reference)
 
     def void(self, account: AccountId, reference: str) -> None:
         with self._lock:
-            asked = self.__dict__.get("asked", {}).get((account, reference))
+            asked = self.notes.get((account, reference))
             if asked and self.find_movement(account, reference) is None:
                 self._purse(account).units += to_units(asked)
             super().void(account, reference)
@@ -395,10 +407,11 @@ class VoidIsForgotten(Right):
     def void(self, account: AccountId, reference: str) -> None:
         with self._lock:
             super().void(account, reference)
-            newest: deque[str] = self.__dict__.setdefault("newest", deque())
-            newest.append(reference)
-            if len(newest) > 10:
-                self._purse(account).movements.pop(newest.popleft(), None)
+            self.notes[account, reference] = "the newest"
+            if len(self.notes) > 10:
+                account, reference = next(iter(self.notes))
+                self._purse(account).movements.pop(reference)
+                del self.notes[account, reference]
 
 
 # Wallets: committed, and read anew
@@ -407,13 +420,9 @@ class VoidIsForgotten(Right):
 class Uncommitted(Right):
     """Each thread has a session, and nobody commits it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._session = threading.local()
-
     def _purse(self, account: AccountId) -> _Purse:
-        purses: dict[AccountId, _Purse] = self._session.__dict__.setdefault("purses", {})
-        return purses.setdefault(account, _Purse())
+        purse: _Purse = self.session.kept.setdefault(account, _Purse())
+        return purse
 
 
 class WritesBehind(Right):
@@ -425,30 +434,19 @@ class WritesBehind(Right):
 
 
 class CachedBalance(Right):
-    """The session keeps the balance that it has read, and debit compares that."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._session = threading.local()
+    """The session keeps the balance that it has read until it writes one, and debit compares that."""
 
     def balance(self, account: AccountId) -> Decimal:
-        known: dict[AccountId, Decimal] = self._session.__dict__.setdefault("balances", {})
-        return known.setdefault(account, super().balance(account))
+        balance: Decimal = self.session.kept.setdefault(account, super().balance(account))
+        return balance
+
+    def _move(self, *call: Any) -> None:
+        super()._move(*call)
+        self.session.kept.clear()
 
     def debit(self, account: AccountId, amount: Decimal, reference: str) -> bool:
-        if self.find_movement(account, reference) is None and self.balance(account) < amount:
-            return False
-        done = super().debit(account, amount, reference)
-        self._session.__dict__.clear()
-        return done
-
-    def credit(self, *call: Any) -> None:
-        super().credit(*call)
-        self._session.__dict__.clear()
-
-    def void(self, *call: Any) -> None:
-        super().void(*call)
-        self._session.__dict__.clear()
+        is_new = self.find_movement(account, reference) is None
+        return not (is_new and self.balance(account) < amount) and super().debit(account, amount, reference)
 
 
 # Wallets: races
@@ -862,13 +860,12 @@ class LastOneWins(Right):
 
 
 class ComparesTheStatus(Right):
-    """The status is compared in the place of the revision."""
+    """Whether the order may go from the stored status to the new one is asked in the place of the revision."""
 
     def replace(self, order: Order) -> bool:
         with self._lock:
             stored = self._orders.get(order.id)
-            moved: dict[str, OrderStatus] = self.__dict__.setdefault("moved", {})
-            if stored is None or moved.get(order.id, stored.status) is not stored.status:
+            if stored is None or not (stored.status is order.status or is_allowed(stored.status, order.status)):
                 return False
             return super().replace(replace(order, revision=stored.revision))
 
@@ -926,33 +923,23 @@ class DropBelievesItsArgument(Right):
 class UncommittedOrders(Right):
     """Each thread has a session, and nobody commits it."""
 
-    def __init__(self) -> None:
-        self._session = threading.local()
-        super().__init__()
-
     @property
-    def _orders(self) -> dict[str, Order]:
-        orders: dict[str, Order] = self._session.__dict__.setdefault("orders", {})
-        return orders
+    def _orders(self) -> dict[Any, Any]:
+        return self.session.kept
 
     @_orders.setter
-    def _orders(self, orders: dict[str, Order]) -> None:
-        self._session.__dict__["orders"] = orders
+    def _orders(self, orders: dict[Any, Any]) -> None:
+        self.session.kept = orders
 
 
 class StaleOrders(Right):
-    """The session gives the order again that it has read before."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._session = threading.local()
+    """The session gives the order again that it has read before, until it writes one."""
 
     def find(self, *call: Any) -> list[Order]:
-        known: dict[str, Order] = self._session.__dict__.setdefault("orders", {})
-        return [known.setdefault(order.id, order) for order in super().find(*call)]
+        return [self.session.kept.setdefault(order.id, order) for order in super().find(*call)]
 
     def replace(self, order: Order) -> bool:
-        self._session.__dict__.clear()
+        self.session.kept.clear()
         return super().replace(order)
 
 
@@ -1150,18 +1137,14 @@ class KeyTable(Right):
 
     query = "SELECT key FROM keys WHERE key = ?"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._keys: list[tuple[str]] = []
-
     def add_key(self, account: AccountId, key: str) -> None:
         super().add_key(account, key)
-        self._keys.append((key,))
+        self.notes[key] = account
 
     def key_lookup(self, key: str) -> Account | None:
         with closing(sqlite3.connect(":memory:")) as database:
             database.execute("CREATE TABLE keys (key TEXT)")
-            database.executemany("INSERT INTO keys VALUES (?)", self._keys)
+            database.executemany("INSERT INTO keys VALUES (?)", [[key] for key in self.notes])
             row = self.execute(database, key).fetchone()
         return super().key_lookup(row[0]) if row else None
 
@@ -1224,8 +1207,7 @@ class OneShotIterator(Right):
     """The catalog keeps an iterator, which is empty the second time."""
 
     def catalog(self, account: Account) -> Any:
-        kept: dict[AccountId, Iterator[Service]] = self.__dict__.setdefault("kept", {})
-        return kept.setdefault(account.id, iter(super().catalog(account)))
+        return self.notes.setdefault(account.id, iter(super().catalog(account)))
 
 
 class NoOrderBy(Right):
@@ -1255,12 +1237,8 @@ class RatesInCents(Right):
 class SharedRows(Right):
     """The list is filled in a place that all threads share."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._rows: list[Service] = []
-
     def catalog(self, account: Account) -> Any:
-        self._rows.clear()
+        self.notes.clear()
         for row in super().catalog(account):
-            self._rows.append(row)
-        return tuple(self._rows)
+            self.notes[row.id] = row
+        return tuple(self.notes.values())
