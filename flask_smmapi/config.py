@@ -58,7 +58,7 @@ def _is_whole(least: int) -> Callable[[Any], bool]:
 
 def _is_limit(value: Any) -> bool:
     try:
-        return isinstance(value, str) and bool(parse_many(value))
+        return isinstance(value, str) and all(limit.amount > 0 for limit in parse_many(value))
     except ValueError:
         return False
 
@@ -164,7 +164,7 @@ def _refuse_unknown(config: Config) -> None:
     """A misspelt key would be a default that nobody wanted."""
     known = [name.removeprefix(PREFIX) for name in SETTINGS]
     for name in config:
-        if name.startswith(PREFIX) and name not in SETTINGS:
+        if isinstance(name, str) and name.startswith(PREFIX) and name not in SETTINGS:
             near = get_close_matches(name.removeprefix(PREFIX), known, n=1)
             hint = f"did you mean {PREFIX}{near[0]}?" if near else f"the settings are: {', '.join(SETTINGS)}."
             raise RuntimeError(f"{name} is no setting; {hint}")

@@ -87,10 +87,13 @@ def _check_call(part: str, who: str, name: str, function: Any, model: inspect.Si
     """Whether *function*, which is called *name*, can be called like *model*, and answers at once."""
     try:
         is_async, own = _is_async(function), _signature(function)
+        is_generator = inspect.isgeneratorfunction(function)
     except Exception:  # many a C function does not tell, and a proxy may raise anything before its app is at work
         return
     if is_async:
         _refuse(part, who, f"{name} is async, and its answer, a coroutine, would pass for true", "Make it plain")
+    if is_generator and "Iterable" not in str(model.return_annotation):
+        _refuse(part, who, f"{name} is a generator, and does nothing when it is called", "Let it return its answer")
     for arguments, options in _calls(model):
         if not _can_be_called(own, arguments, options):
             call = ", ".join((*arguments, *(f"{option}=…" for option in options)))

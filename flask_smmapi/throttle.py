@@ -50,10 +50,14 @@ _NAMESPACE = ("smmapi", "failed", "moving-window")
 _LOOK = (RateLimitItemPerSecond(1000), *_NAMESPACE, "look")
 
 # A storage that hangs holds a request up for half a second at most. So no retries, but for MongoDB's, which are within
-# its timeout for a whole operation; its other timeouts are for what its driver does by itself, such as hanging up.
+# its timeout for a whole operation; the others are for what its driver does by itself, such as hanging up. That for
+# connecting is longer, since a driver that hears of a failure before its time is up waits for half a second more.
 _REDIS_TIMEOUTS = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, "retry": None}
 _SENTINEL_TIMEOUTS = {**_REDIS_TIMEOUTS, "sentinel_kwargs": _REDIS_TIMEOUTS}
-_MONGODB_TIMEOUTS = dict.fromkeys(("timeoutMS", "serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS"), 400)
+_MONGODB_TIMEOUTS = {
+    **dict.fromkeys(("timeoutMS", "serverSelectionTimeoutMS", "socketTimeoutMS"), 350),
+    "connectTimeoutMS": 400,
+}
 _TIMEOUTS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("redis", "rediss", "redis+unix", "redis+cluster"), _REDIS_TIMEOUTS),
     **dict.fromkeys(("valkey", "valkeys", "valkey+unix", "valkey+cluster"), _REDIS_TIMEOUTS),
@@ -168,7 +172,10 @@ class _Storage:
         """Let a thread look, if it is time and none does."""
         if time.monotonic() >= self._look_at and not (self._looker and self._looker.is_alive()):
             self._looker = threading.Thread(target=self._look, name=LOOKER, daemon=True)
-            self._looker.start()
+            try:
+                self._looker.start()
+            except RuntimeError:  # there are too many threads just now; the next request tries again
+                self._looker = None
 
     def _look(self) -> None:
         """Make the storage, if there is none yet, and see whether it counts."""
@@ -226,10 +233,17 @@ def own_limiter(config: Mapping[str, Any]) -> MovingWindowRateLimiter:
     """A limiter on the storage that ``RATELIMIT_STORAGE_URI`` and ``RATELIMIT_STORAGE_OPTIONS`` name; else memory."""
     uri = config.get("RATELIMIT_STORAGE_URI") or "memory://"
     timeouts = _TIMEOUTS.get(uri.partition(":")[0], {})
-    storage = storage_from_string(uri, **{**timeouts, **config.get("RATELIMIT_STORAGE_OPTIONS", {})})
-    if isinstance(storage, MongoDBStorage):  # by itself it closes its client too late, and the process may never end
-        atexit.register(storage.storage.close)
+    storage = storage_from_string(uri, **{**timeouts, **(config.get("RATELIMIT_STORAGE_OPTIONS") or {})})
+    if isinstance(storage, MongoDBStorage):
+        atexit.register(_hang_up, weakref.ref(storage))
     return _moving_window(storage)
+
+
+def _hang_up(reference: weakref.ref[MongoDBStorage]) -> None:
+    """Close MongoDB's client at exit. The storage would do it itself, but so late that the process may never end."""
+    storage = reference()
+    if storage is not None:
+        storage.storage.close()
 
 
 def host_limiter(limiter: Limiter) -> MovingWindowRateLimiter:

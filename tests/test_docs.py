@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -27,6 +28,7 @@ from flask_smmapi.stores.mongo import documents
 from flask_smmapi.testing import Host, KeyLookupContract, WalletContract
 
 from .panel import LINK, SERVICES, Panel, serve
+from .postgres import new_database
 
 ROOT = Path(__file__).parent.parent
 FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -44,7 +46,7 @@ INSTALL, FILL, HOOKS, KIT = blocks("README.md")
 PANEL, VERBS, KEPT = blocks("docs/quickstart.md")
 [CONFIG] = blocks("docs/configuration.md")
 PROXY, STORAGE, LIMITER, RECONCILE = blocks("docs/operations.md")
-COLUMN, TRANSACTION, FLASK_SQLALCHEMY, *EXCERPTS = blocks("docs/your-own-storage.md")
+COLUMN, TRANSACTION, FLASK_SQLALCHEMY, TIMEOUTS, *EXCERPTS = blocks("docs/your-own-storage.md")
 
 
 def test_every_page_with_examples_is_run() -> None:
@@ -112,6 +114,7 @@ TEST_DATABASE = "for tests"
 
 def create_app(database):
     store, app = MemoryStore(SERVICES), Flask(database)
+    app.config["SMMAPI_KEY_PATTERN"] = None
     store.add_account(Account(1), key="key of user 1")
     SmmApi(app, store=store)
     return app
@@ -196,12 +199,22 @@ class TestYourOwnStorage:
         assert excerpt == KIT or any(excerpt in path.read_text("utf-8") for path in files)
 
     def test_the_query_finds_a_wrong_balance_and_nothing_else(self, app: Flask) -> None:
-        [query] = blocks("docs/your-own-storage.md", "sql")
+        _, query = blocks("docs/your-own-storage.md", "sql")
         with app.extensions["panel"].transaction() as session:
             assert session.execute(sa.text(query)).all() == []
             session.get_one(User, 1).balance += 1
             session.flush()
             assert [row.id for row in session.execute(sa.text(query))] == [1]
+
+    def test_the_column_is_added_to_a_table_that_was_there_first(self, postgres_url: str) -> None:
+        added, _ = blocks("docs/your-own-storage.md", "sql")
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute("CREATE TABLE transactions (id SERIAL, user_id INTEGER, amount NUMERIC(20, 8))")
+            connection.execute(added)
+            row = "INSERT INTO transactions (user_id, amount, reference) VALUES (1, 1, NULL), (1, 1, NULL), (1, 1, 'a')"
+            connection.execute(row)
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                connection.execute(row)
 
     @pytest.fixture
     def app(self, postgres_url: str) -> Iterator[Flask]:
@@ -211,16 +224,17 @@ class TestYourOwnStorage:
         app.extensions["panel"].close()
 
 
-class TestOnFlaskSqlalchemy(KeyLookupContract, WalletContract):
+@pytest.fixture(scope="class")
+def on_flask_sqlalchemy(postgres: str) -> Iterator[Host]:
     """The same hooks, over the transaction that the page shows for Flask-SQLAlchemy."""
-
-    @pytest.fixture
-    def host(self, postgres_url: str) -> Iterator[Host]:
-        app, db = Flask("panel"), SQLAlchemy()
-        app.config["SQLALCHEMY_DATABASE_URI"] = make_url(postgres_url).set(drivername="postgresql+psycopg")
+    app, db = Flask("panel"), SQLAlchemy()
+    run(TIMEOUTS, app=app)
+    with new_database(postgres) as url:
+        app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url).set(drivername="postgresql+psycopg")
         db.init_app(app)
         database = app.extensions["panel"] = run(FLASK_SQLALCHEMY)["Database"](db)
         wallet, key_lookup = hooks.Wallet(database), partial(hooks.key_lookup, database)
+        app.config["SMMAPI_KEY_PATTERN"] = "[0-9a-f]{32}"
         SmmApi(app, store=MemoryStore(), wallet=wallet, key_lookup=key_lookup)
         with app.app_context():
             Base.metadata.create_all(db.engine)
@@ -228,6 +242,12 @@ class TestOnFlaskSqlalchemy(KeyLookupContract, WalletContract):
         yield Host(app, accounts=(1, 2), keys={seed.KEY_1: 1, seed.KEY_OF_INACTIVE: None})
         with app.app_context():
             db.engine.dispose()
+
+
+class TestOnFlaskSqlalchemy(KeyLookupContract, WalletContract):
+    @pytest.fixture
+    def host(self, on_flask_sqlalchemy: Host) -> Host:
+        return on_flask_sqlalchemy
 
 
 def test_make_knows_the_commands() -> None:

@@ -94,6 +94,7 @@ class TestEverythingInSql(PanelContract):
         return sql_panel
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)  # the money on SQLite is proven above
 class TestOrdersInMongodb(PanelContract):
     @pytest.fixture
     def host(self, mongodb_panel: Host) -> Host:

@@ -9,14 +9,17 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from decimal import Decimal
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -304,6 +307,44 @@ class TestThePanelItself:
 
     def test_the_seeds_keys_fit_the_panels_format(self) -> None:
         assert all(re.fullmatch("[0-9a-f]{32}", key) for key in demo_users())
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_debit_that_has_waited_for_its_void_sees_it(create: Create, postgres_url: str, level: str) -> None:
+    """Whatever the database's default is: on an older snapshot it would take the money after all."""
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {owner.info.dbname} SET default_transaction_isolation = '{level}'")
+        app, reference = create(postgres_url), new_id()
+        wallet = Wallet(app.extensions["panel"])
+        with ThreadPoolExecutor() as threads:
+            with psycopg.connect(postgres_url) as voiding:
+                voiding.execute("SELECT 1 FROM users WHERE id = 2 FOR UPDATE")
+                row = [f"{reference}:void"]
+                voiding.execute(
+                    "INSERT INTO transactions (user_id, amount, created, reference) VALUES (2, 0, now(), %s)", row
+                )
+                debited = threads.submit(wallet.debit, 2, Decimal(1), reference)
+                wait_for_a_waiter(owner)
+            assert debited.result() is False
+        owner.execute(f"ALTER DATABASE {owner.info.dbname} RESET default_transaction_isolation")
+    assert balance(app) == OPENING
+
+
+def wait_for_a_waiter(connection: psycopg.Connection[Any]) -> None:
+    """Until somebody waits for a lock."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    ends = time.monotonic() + 20
+    while connection.execute(query).fetchone() is None:
+        assert time.monotonic() < ends, "nobody waits"
+
+
+def test_a_schema_that_the_url_names_is_used(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS shop CASCADE; CREATE SCHEMA shop")
+        app = create_app(f"{postgres_url}?options=-csearch_path%3Dshop")
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'shop'").fetchone()
+    app.extensions["panel"].close()
+    assert tables == (6,)
 
 
 class TestSettings:

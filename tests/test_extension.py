@@ -269,6 +269,7 @@ def test_the_prefix_comes_before_both_forms_of_the_url(prefix: str) -> None:
         ("SMMAPI_CURRENCY", ""),
         ("SMMAPI_CURRENCY", None),
         ("SMMAPI_FAILED_ATTEMPTS", "ten"),
+        ("SMMAPI_FAILED_ATTEMPTS", "0 per hour"),
         ("SMMAPI_FAILED_ATTEMPTS_PER_IP", 10),
     ],
 )

@@ -336,7 +336,11 @@ class TestFromTheShell:
         assert self.run(panel, "init-db").exit_code == 0
         assert self.run(panel, "doctor").stdout == "All is well.\n"
 
-    @pytest.mark.parametrize("command", ["init-db", "audit", "doctor"])
+    def test_doctor_has_nothing_to_say_of_a_store_without_indexes(self) -> None:
+        result = self.run(Panel(), "doctor")
+        assert (result.exit_code, result.stdout.count("flask_smmapi.testing")) == (0, 1)
+
+    @pytest.mark.parametrize("command", ["init-db", "audit"])
     def test_a_store_that_has_nothing_of_the_kind_is_a_sentence(self, command: str) -> None:
         result = self.run(Panel(), command)
         assert result.exit_code == 1

@@ -209,6 +209,22 @@ async def one_by_one(account: Account) -> Any:
         yield row
 
 
+def later(*_: Any) -> Any:
+    yield from ()
+
+
+@pytest.mark.parametrize("verb", ["balance", "debit", "credit", "void"])
+def test_a_verb_that_is_a_generator_would_do_nothing(verb: str) -> None:
+    sentence = sentence_of(wallet=purse_with(**{verb: later}))
+    assert f"cannot be the wallet: {verb} is a generator, and does nothing when it is called." in sentence
+
+
+def test_what_answers_several_may_be_a_generator() -> None:
+    panel = Panel(orders=orders_with(find=later, unsettled=later), catalog=later)
+    assert panel.post("services").json == []
+    assert panel.smmapi.reconcile().failed == 0
+
+
 class Slow:
     """A callable object whose answer is to be awaited."""
 

@@ -344,6 +344,12 @@ def test_what_is_no_string_is_no_key_whatever_the_pattern(key: Any) -> None:
     assert panel.send(json={"key": key, "action": "balance"})[:2] == MALFORMED_KEY
 
 
+def test_a_key_with_a_nul_is_nobodys_and_no_database_sees_it() -> None:
+    panel = Panel(config={"SMMAPI_KEY_PATTERN": None})
+    panel.store.add_key(panel.account.id, "a\0b")
+    assert panel.post("balance", key="a\0b")[:2] == (401, {"error": "Invalid API key"})
+
+
 @pytest.mark.parametrize(
     ("pattern", "good", "bad"),
     [

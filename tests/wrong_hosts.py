@@ -389,6 +389,16 @@ class VoidNeedsADebit(Right):
                 super().void(account, reference)
 
 
+class VoidSkipsZero(Right):
+    """Void does nothing if there is nothing to give back."""
+
+    def void(self, account: AccountId, reference: str) -> None:
+        with self._lock:
+            debit = self.find_movement(account, reference)
+            if debit is None or debit.units:
+                super().void(account, reference)
+
+
 class VoidBarsOnce(Right):
     """A bar is taken away when it has refused its debit."""
 
@@ -475,6 +485,24 @@ class ReadThenWriteCredit(Right):
             return super().credit(account, amount, reference)
         super().credit(account, amount, reference)
         self._purse(account).units = to_units(raised)
+
+
+class LockOfTheProcess(ReadThenWrite):
+    """The same under a lock, but one of this process, which keeps no other process out."""
+
+    def __init__(self) -> None:
+        self.mine = threading.Lock()
+        super().__init__()
+
+    @classmethod
+    def as_host(cls) -> Host:
+        known, elsewhere = super().as_host(), cls()
+        vars(elsewhere).update({**vars(known.wallet), "mine": elsewhere.mine})
+        return replace(known, again=Host(accounts=known.accounts, wallet=elsewhere, orders=elsewhere))
+
+    def debit(self, account: AccountId, amount: Decimal, reference: str) -> bool:
+        with self.mine:
+            return super().debit(account, amount, reference)
 
 
 class ReferenceBeforeLock(Right):

@@ -69,14 +69,21 @@ class Database:
 
 
 def _open_postgresql(url: URL) -> tuple[Engine, Engine]:
+    """One that does both.
+
+    READ COMMITTED, whatever the database's default is: whoever has waited for a locked row must see all that the one
+    before has written, and not what was there when he began to wait.
+    """
     arguments = {
         "connect_timeout": PATIENCE,
         "keepalives_idle": PATIENCE,  # a host that is gone does not even hang up
         "tcp_user_timeout": PATIENCE * 1000,
         # A process that hangs inside a transaction must not keep the row that it has locked.
-        "options": f"-c statement_timeout={PATIENCE}s -c idle_in_transaction_session_timeout={PATIENCE}s",
+        "options": f"{url.query.get('options', '')} -c statement_timeout={PATIENCE}s"
+        f" -c idle_in_transaction_session_timeout={PATIENCE}s",
     }
-    engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_timeout=PATIENCE)
+    settings: dict[str, Any] = {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "pool_timeout": PATIENCE}
+    engine = create_engine(url, connect_args=arguments, **settings)
     return engine, engine
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, DateTime, Dialect, ForeignKey, Numeric, Strin
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from flask_smmapi.money import ZERO, from_units, to_units
+from flask_smmapi.money import PLACES, ZERO, from_units, to_units
 
 
 class Exact(TypeDecorator[Decimal]):
@@ -31,7 +31,9 @@ class Exact(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | int | None:
         if value is None:
             return None
-        units = to_units(value)  # PostgreSQL would round a ninth place away in silence; this raises
+        units = to_units(value)
+        if units % 10 ** (PLACES - self.scale):  # PostgreSQL would round it away in silence
+            raise ValueError(f"{value} has more than {self.scale} decimal places.")
         return units if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:

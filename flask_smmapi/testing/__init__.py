@@ -7,7 +7,7 @@ A fixture and a class line are a test of everything::
         def host(self):
             return Host(create_app(TEST_DATABASE), accounts=(1, 2), keys={"key of user 1": 1, "revoked key": None})
 
-Give it a database for tests: it orders, pays and cancels on the two accounts.
+Give it a database for tests: it orders, pays and cancels on the two accounts. One for all tests will do.
 """
 
 try:

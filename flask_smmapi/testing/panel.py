@@ -58,6 +58,11 @@ class Shop:
     def read(self, order: Order) -> Order:
         return _only(actions.status(self.context, self.account, {"order": order.id}))
 
+    def move(self, order: Order, status: OrderStatus) -> Order:
+        """The order in *status*, as the owner's work puts it there."""
+        assert self.context.orders.replace(replace(order, status=status)) is True
+        return self.read(order)
+
     def fill(self, orders: int) -> None:
         """Leave money for so many orders on the account."""
         fill(self.context.wallet, self.account.id, self.charge * orders)
@@ -235,7 +240,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     )
     def test_canceling_races_the_start_of_the_work(self, shop: Shop, race: Race) -> None:
         shop.fill(1)
-        order = shop.place()
+        order = shop.move(shop.place(), OrderStatus.PENDING)
 
         def decide(number: int) -> bool:
             if number % 2:
@@ -258,9 +263,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     )
     def test_ending_in_part_never_pays_back_more_than_the_charge(self, shop: Shop) -> None:
         shop.fill(1)
-        order = shop.place()
-        assert shop.context.orders.replace(replace(order, status=OrderStatus.PROCESSING)) is True
-        [order] = shop.stored(order)
+        order = shop.move(shop.move(shop.place(), OrderStatus.PENDING), OrderStatus.PROCESSING)
         for remains in sorted({order.count // 3, order.count // 2}):
             order = shop.context.placement.close(order, OrderStatus.PARTIAL, remains)
             delivered = price(order.rate, order.count - remains, order.per)

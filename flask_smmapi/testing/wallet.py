@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -48,11 +49,42 @@ class WalletContract(Contract):
         return found
 
     @pytest.fixture
+    def workers(self, wallet: Wallet, other_wallet: Wallet) -> Sequence[Wallet]:
+        """The wallet of each thread in a race: two by turns, since a lock of one process keeps no other one out."""
+        return [wallet, other_wallet] * (THREADS // 2)
+
+    @pytest.fixture
     def rich(self, wallet: Wallet, me: AccountId, other: AccountId) -> Wallet:
         """Both accounts have exactly 3."""
         for account in (me, other):
             fill(wallet, account, THREE)
         return wallet
+
+    # Answers
+
+    @duty(
+        "A balance is a Decimal, even of an account that has never had anything.",
+        likely="it is a float, the text of a column, or None as the sum of no rows.",
+    )
+    def test_a_balance_is_a_decimal(self, host: Host, wallet: Wallet) -> None:
+        for account in host.accounts:
+            assert isinstance(wallet.balance(account), Decimal)
+
+    @duty(
+        "A debit that was made answers True.",
+        likely="debit answers a row count, the new balance or nothing in place of True; or it asks balance > amount.",
+    )
+    def test_a_debit_that_was_made_answers_true(self, rich: Wallet, me: AccountId) -> None:
+        assert rich.debit(me, THREE, new_id()) is True
+        assert rich.balance(me) == 0
+
+    @duty(
+        "Nobody spends what he has not: such a debit answers False and changes nothing.",
+        likely="the balance is not compared before it is lowered, or debit answers None in place of False.",
+    )
+    def test_a_debit_of_more_than_there_is_answers_false(self, rich: Wallet, me: AccountId) -> None:
+        assert rich.debit(me, THREE + ONE, new_id()) is False
+        assert rich.balance(me) == THREE
 
     # Amounts
 
@@ -67,14 +99,6 @@ class WalletContract(Contract):
         assert rich.balance(me) == Decimal("3.1")
         assert rich.debit(me, Decimal("0.00499999"), new_id()) is True
         assert rich.balance(me) == Decimal("3.09500001")
-
-    @duty(
-        "A balance is a Decimal, even of an account that has never had anything.",
-        likely="it is a float, the text of a column, or None as the sum of no rows.",
-    )
-    def test_a_balance_is_a_decimal(self, host: Host, wallet: Wallet) -> None:
-        for account in host.accounts:
-            assert isinstance(wallet.balance(account), Decimal)
 
     @duty(
         "An amount is exact to the last place.",
@@ -96,40 +120,21 @@ class WalletContract(Contract):
         assert rich.debit(me, from_units(MAX_UNITS), new_id()) is False
         assert rich.balance(me) == THREE
 
-    @duty("An account's money is its own.", likely="a query does not name the account.")
-    def test_accounts_are_apart(self, rich: Wallet, me: AccountId, other: AccountId) -> None:
-        assert rich.debit(me, ONE, new_id()) is True
-        rich.credit(other, ONE, new_id())
-        assert [rich.balance(account) for account in (me, other)] == [2, 4]
-
-    # Never below zero
-
     @duty(
-        "Nobody spends what he has not: such a debit answers False and changes nothing.",
-        likely="the balance is not compared before it is lowered, or debit answers None in place of False.",
-    )
-    def test_a_debit_of_more_than_there_is_answers_false(self, rich: Wallet, me: AccountId) -> None:
-        assert rich.debit(me, THREE + LEAST, new_id()) is False
-        assert rich.balance(me) == THREE
-
-    @duty(
-        "A debit that was made answers True.",
-        likely="debit answers the new balance, a row count or a transaction in place of True.",
-    )
-    def test_a_debit_that_was_made_answers_true(self, rich: Wallet, me: AccountId) -> None:
-        assert rich.debit(me, THREE, new_id()) is True
-        assert rich.balance(me) == 0
-
-    @duty(
-        "A debit of 0 is legal, and can be voided like any other.",
+        "A debit of 0 is legal, even if there is nothing.",
         likely="an amount of 0 counts as no amount, or 'balance > amount' is asked where '>=' is meant.",
     )
     def test_a_debit_of_nothing_is_legal(self, wallet: Wallet, me: AccountId) -> None:
         fill(wallet, me, ZERO)
         reference = new_id()
         assert [wallet.debit(me, ZERO, reference) for _ in range(2)] == [True, True]
-        wallet.void(me, reference)
-        assert wallet.debit(me, ZERO, reference) is False
+        assert wallet.balance(me) == 0
+
+    @duty("An account's money is its own.", likely="a query does not name the account.")
+    def test_accounts_are_apart(self, rich: Wallet, me: AccountId, other: AccountId) -> None:
+        assert rich.debit(me, ONE, new_id()) is True
+        rich.credit(other, ONE, new_id())
+        assert [rich.balance(account) for account in (me, other)] == [2, 4]
 
     # References
 
@@ -150,6 +155,17 @@ class WalletContract(Contract):
         reference = new_id()
         assert [rich.debit(me, THREE, reference) for _ in range(2)] == [True, True]
         assert rich.balance(me) == 0
+
+    @duty(
+        "1.1 and 1.10000000 are one amount.",
+        likely="amounts are compared or kept as text.",
+    )
+    def test_an_amount_may_be_written_in_two_ways(self, rich: Wallet, me: AccountId) -> None:
+        reference = new_id()
+        assert rich.debit(me, Decimal("1.1"), reference) is True
+        assert rich.debit(me, Decimal("1.10000000"), reference) is True
+        assert rich.debit(me, Decimal("1E+0"), new_id()) is True
+        assert rich.balance(me) == Decimal("0.9")
 
     @duty(
         "A repeated credit gives once.",
@@ -174,17 +190,6 @@ class WalletContract(Contract):
                 with pytest.raises(ValueError):  # noqa: PT011
                     verb(me, amount, reference)
         assert rich.balance(me) == THREE
-
-    @duty(
-        "1.1 and 1.10000000 are one amount.",
-        likely="amounts are compared or kept as text.",
-    )
-    def test_an_amount_may_be_written_in_two_ways(self, rich: Wallet, me: AccountId) -> None:
-        reference = new_id()
-        assert rich.debit(me, Decimal("1.1"), reference) is True
-        assert rich.debit(me, Decimal("1.10000000"), reference) is True
-        assert rich.debit(me, Decimal("1E+0"), new_id()) is True
-        assert rich.balance(me) == Decimal("0.9")
 
     @duty(
         "A reference is unique within an account, not across accounts.",
@@ -260,6 +265,17 @@ class WalletContract(Contract):
             assert [rich.debit(me, ONE, reference) for reference in references] == [False] * 50
         assert rich.balance(me) == THREE
 
+    @duty(
+        "A debit of 0 is voided like any other.",
+        likely="void looks for an amount to give back, finds none, and does nothing.",
+    )
+    def test_a_debit_of_nothing_can_be_voided(self, rich: Wallet, me: AccountId) -> None:
+        reference = new_id()
+        assert rich.debit(me, ZERO, reference) is True
+        rich.void(me, reference)
+        assert rich.debit(me, ZERO, reference) is False
+        assert rich.balance(me) == THREE
+
     # Committed when a verb returns
 
     @duty(
@@ -280,7 +296,6 @@ class WalletContract(Contract):
         assert seen() == 3
         rich.void(me, reference)
         assert seen() == 4
-        assert elsewhere(lambda: other_wallet.debit(me, ONE, reference)) is False
 
     @duty(
         "A verb decides on the newest state, not on what was read before.",
@@ -301,12 +316,15 @@ class WalletContract(Contract):
 
     @duty(
         "Debits at once take no more than there is.",
-        likely="the balance is read, compared and written back in steps; lock the row, or let the write compare.",
+        likely="the balance is read, compared and written back in steps; lock the row, or let the write compare; or a "
+        "lock that somebody else holds counts as too little money.",
         rounds=ROUNDS,
     )
-    def test_racing_debits_take_no_more_than_there_is(self, rich: Wallet, me: AccountId, race: Race) -> None:
+    def test_racing_debits_take_no_more_than_there_is(
+        self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
+    ) -> None:
         fill(rich, me, THREE)
-        taken = race(THREADS, lambda number: rich.debit(me, ONE, new_id()))
+        taken = race(THREADS, lambda number: workers[number].debit(me, ONE, new_id()))
         assert (taken.count(True), taken.count(False)) == (3, THREADS - 3)
         assert rich.balance(me) == 0
 
@@ -315,10 +333,12 @@ class WalletContract(Contract):
         likely="the reference is looked for before the lock is taken, or the unique index raises.",
         rounds=ROUNDS,
     )
-    def test_racing_repeats_of_a_debit_take_once(self, rich: Wallet, me: AccountId, race: Race) -> None:
+    def test_racing_repeats_of_a_debit_take_once(
+        self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
+    ) -> None:
         fill(rich, me, THREE)
         reference = new_id()
-        assert race(THREADS, lambda _: rich.debit(me, ONE, reference)) == [True] * THREADS
+        assert race(THREADS, lambda number: workers[number].debit(me, ONE, reference)) == [True] * THREADS
         assert rich.balance(me) == 2
 
     @duty(
@@ -326,10 +346,12 @@ class WalletContract(Contract):
         likely="the loser of the race compares the balance first, and finds it empty.",
         rounds=ROUNDS,
     )
-    def test_racing_repeats_of_the_debit_that_empties_the_wallet(self, rich: Wallet, me: AccountId, race: Race) -> None:
+    def test_racing_repeats_of_the_debit_that_empties_the_wallet(
+        self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
+    ) -> None:
         fill(rich, me, THREE)
         reference = new_id()
-        assert race(THREADS, lambda _: rich.debit(me, THREE, reference)) == [True] * THREADS
+        assert race(THREADS, lambda number: workers[number].debit(me, THREE, reference)) == [True] * THREADS
         assert rich.balance(me) == 0
 
     @duty(
@@ -337,10 +359,12 @@ class WalletContract(Contract):
         likely="the balance is read and written back in steps, so that one credit overwrites another.",
         rounds=ROUNDS,
     )
-    def test_racing_credits_all_arrive(self, rich: Wallet, me: AccountId, race: Race) -> None:
+    def test_racing_credits_all_arrive(
+        self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
+    ) -> None:
         fill(rich, me, ZERO)
         references = [new_id() for _ in range(THREADS // 2)]
-        race(THREADS, lambda number: rich.credit(me, ONE, references[number // 2]))
+        race(THREADS, lambda number: workers[number].credit(me, ONE, references[number // 2]))
         assert rich.balance(me) == THREADS // 2
 
     @duty(
@@ -348,11 +372,13 @@ class WalletContract(Contract):
         likely="void looks whether it was voided before, and gives back, in two steps.",
         rounds=ROUNDS,
     )
-    def test_racing_voids_give_back_once(self, rich: Wallet, me: AccountId, race: Race) -> None:
+    def test_racing_voids_give_back_once(
+        self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
+    ) -> None:
         fill(rich, me, THREE)
         reference = new_id()
         assert rich.debit(me, ONE, reference) is True
-        race(THREADS, lambda _: rich.void(me, reference))
+        race(THREADS, lambda number: workers[number].void(me, reference))
         assert rich.balance(me) == THREE
         assert rich.debit(me, ONE, reference) is False
 
@@ -361,16 +387,18 @@ class WalletContract(Contract):
         likely="void looks for the debit and bars it in two steps, so that a debit slips in between; or debit does so.",
         rounds=ROUNDS,
     )
-    def test_a_debit_that_races_its_void_is_undone(self, rich: Wallet, me: AccountId, race: Race) -> None:
+    def test_a_debit_that_races_its_void_is_undone(
+        self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
+    ) -> None:
         fill(rich, me, THREADS * ONE)
         references = [new_id() for _ in range(THREADS)]
 
         def move(number: int) -> None:
             for reference in references[number // 2 :: THREADS // 2]:  # two for each pair of threads
                 if number % 2:
-                    rich.void(me, reference)
+                    workers[number].void(me, reference)
                 else:
-                    rich.debit(me, ONE, reference)
+                    workers[number].debit(me, ONE, reference)
 
         race(THREADS, move)
         assert rich.balance(me) == THREADS
