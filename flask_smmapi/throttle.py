@@ -55,8 +55,8 @@ _LOOK = (RateLimitItemPerSecond(1000), *_NAMESPACE, "look")
 _REDIS_TIMEOUTS = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, "retry": None}
 _SENTINEL_TIMEOUTS = {**_REDIS_TIMEOUTS, "sentinel_kwargs": _REDIS_TIMEOUTS}
 _MONGODB_TIMEOUTS = {
-    **dict.fromkeys(("timeoutMS", "serverSelectionTimeoutMS", "socketTimeoutMS"), 350),
-    "connectTimeoutMS": 400,
+    **dict.fromkeys(("timeoutMS", "serverSelectionTimeoutMS", "socketTimeoutMS"), 300),
+    "connectTimeoutMS": 450,
 }
 _TIMEOUTS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("redis", "rediss", "redis+unix", "redis+cluster"), _REDIS_TIMEOUTS),

@@ -260,6 +260,15 @@ class TestNoService(PanelContract):
         return Host(accounts=(1, 2), catalog=store.catalog, wallet=store, orders=store)
 """
 
+OF_THE_MODULE = """
+@pytest.fixture
+def host(storage):
+    return Host(accounts=(1, 2), wallet=storage)
+
+class TestNoStorage(WalletContract):
+    pass
+"""
+
 SENTENCES = {
     "TestNoHost::test_accounts_are_apart": "TestNoHost needs a fixture named host that returns a "
     "flask_smmapi.testing.Host.",
@@ -305,14 +314,16 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
         "test_right.py": RIGHT_HOSTS,
         "test_panel.py": EIGHT_LINES + example(),
         "test_unfinished.py": UNFINISHED,
+        "test_of_the_module.py": OF_THE_MODULE,
     }
     for name, text in modules.items():
         (folder / name).write_text(IMPORTS + text, "utf-8")
     wrong = [f"test_wrong.py::Test{kind.__name__}::{name}" for kind, name in NAMED]
     unfinished = [f"test_unfinished.py::{test}" for test in SENTENCES]
+    whole = ("test_right.py", "test_panel.py", "test_of_the_module.py")
     arguments = ("-q", "-W", "error", "--tb=no", "-p", "no:cacheprovider", "--junitxml=outcomes.xml")
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, "test_right.py", "test_panel.py", *wrong, *unfinished],
+        [sys.executable, "-m", "pytest", *arguments, *whole, *wrong, *unfinished],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -329,7 +340,7 @@ def read_outcomes(path: Path) -> Outcomes:
         class_name = case.attrib["classname"].rpartition(".")[2]
         name = case.attrib["name"].partition("[")[0]
         said = next(iter(case), None)
-        outcome = Outcome("passed", "") if said is None else Outcome(said.tag, said.attrib["message"])
+        outcome = Outcome("passed", "") if said is None else Outcome(said.tag, f"{said.attrib['message']}\n{said.text}")
         found[f"{class_name}::{name}"].append(outcome)
     return found
 
@@ -370,6 +381,11 @@ def test_what_is_not_given_is_asked_for(outcomes: Outcomes, test: str) -> None:
     [outcome] = outcomes[test]
     assert outcome.verdict in ("error", "skipped")
     assert SENTENCES[test] in outcome.message
+
+
+def test_a_fixture_that_the_host_wants_is_named(outcomes: Outcomes) -> None:
+    [outcome] = outcomes["TestNoStorage::test_accounts_are_apart"]
+    assert "fixture 'storage' not found" in outcome.message
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,7 @@ class OrderStoreContract(Contract):
             remains=2,
             start_count=9,
             due_back=from_units(MAX_UNITS),
-            paid_back=Decimal("0.00000001"),
+            paid_back=from_units(MAX_UNITS - 1),
             ended=LATER,
         )
         assert orders.replace(changed) is True
