@@ -5,6 +5,7 @@ One database serves all tests of a class, as an integrator's would: the contract
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from decimal import Decimal
@@ -94,7 +95,9 @@ class TestEverythingInSql(PanelContract):
         return sql_panel
 
 
-@pytest.mark.parametrize("url", ["postgresql"], indirect=True)  # the money on SQLite is proven above
+# Its money is proven above, its orders in test_stores_mongo.py, both together by the golden tests; the rest takes time.
+@pytest.mark.skipif(not os.environ.get("SMMAPI_LONG_TESTS"), reason="SMMAPI_LONG_TESTS=1 runs it")
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 class TestOrdersInMongodb(PanelContract):
     @pytest.fixture
     def host(self, mongodb_panel: Host) -> Host:
