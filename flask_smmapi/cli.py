@@ -66,13 +66,14 @@ def audit() -> None:
 @_command
 def doctor() -> None:
     """Say what is wrong with the set-up, and what to do. Exits with 1 if something is."""
-    if not hasattr(current_state().store, "missing_indexes"):
+    store = current_state().store
+    if not hasattr(store, "missing_indexes"):
         click.echo("No store of this app needs a doctor; flask_smmapi.testing proves those of your own.")
         return
-    missing = _verb("missing_indexes", "has no indexes")()
+    missing = store.missing_indexes()
     if missing:
         raise click.ClickException(f"Missing indexes: {', '.join(missing)}. Run: flask smmapi init-db")
-    _verb("check_rights", "has no rights to check")()
+    store.check_rights()
     click.echo("All is well.")
 
 

@@ -183,7 +183,7 @@ class _Storage:
             with _one_at_a_time:  # limits takes a driver that another thread is importing for one of version 0
                 self._limiter = self._limiter or self._connect()
             _count(lambda limiter: limiter.hit(*_LOOK), self._limiter)
-        except Exception as failure:
+        except Exception as failure:  # as in use: whatever a storage raises, it cannot count
             self._note_outage(failure)
         else:
             self._works = True
@@ -266,7 +266,7 @@ def find_limiter(app: Flask, given: Limiter | None) -> Limiter | None:
 def _moving_window(storage: Any) -> MovingWindowRateLimiter:
     try:
         return MovingWindowRateLimiter(storage)
-    except NotImplementedError:
+    except NotImplementedError:  # how limits says that the storage knows no moving window
         log.warning(
             "%s knows no moving window; failed attempts are counted in each process on its own. "
             "Set RATELIMIT_STORAGE_URI to Redis or MongoDB to count them together.",

@@ -96,7 +96,7 @@ class TestEverythingInSql(PanelContract):
 
 
 # Its money is proven above, its orders in test_stores_mongo.py, both together by the golden tests; the rest takes time.
-@pytest.mark.skipif(not os.environ.get("SMMAPI_LONG_TESTS"), reason="SMMAPI_LONG_TESTS=1 runs it")
+@pytest.mark.skipif(not os.environ.get("SMMAPI_LONG_TESTS"), reason="it takes a minute; SMMAPI_LONG_TESTS=1 runs it")
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 class TestOrdersInMongodb(PanelContract):
     @pytest.fixture

@@ -187,7 +187,7 @@ class WalletContract(Contract):
         rich.credit(me, ONE, given)
         for verb, reference in ((rich.debit, taken), (rich.credit, given)):
             for amount in (Decimal(2), ZERO, Decimal(1000)):
-                with pytest.raises(ValueError):  # noqa: PT011
+                with pytest.raises(ValueError):  # noqa: PT011 - its words are the host's own
                     verb(me, amount, reference)
         assert rich.balance(me) == THREE
 
