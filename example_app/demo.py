@@ -21,11 +21,13 @@ MILLION = Decimal(1_000_000)
 class Demo:
     """What the demo is made of.
 
-    :param orders: account 1's first orders, as they are now.
+    :param orders: account 1's first orders, as they are now; likewise
+    :param panel_orders: account 2's, which speaks the panel dialect.
     """
 
     smmapi: SmmApi
     orders: list[Order]
+    panel_orders: list[Order]
 
 
 def seed(smmapi: SmmApi) -> Demo:
@@ -33,14 +35,15 @@ def seed(smmapi: SmmApi) -> Demo:
     store = smmapi.store
     if list(store.catalog(Account(id=1))) != list(SERVICES):
         store.set_services(SERVICES)
-    for account_id, key, balance, active in (
-        (1, STANDARD_KEY, MILLION, True),
-        (2, PANEL_KEY, MILLION, True),
-        (3, INACTIVE_KEY, Decimal(0), False),
-        (4, NO_MONEY_KEY, Decimal(0), True),
+    standard, panel = Account(id=1), Account(id=2, dialect="panel")
+    for account, key, balance, active in (
+        (standard, STANDARD_KEY, MILLION, True),
+        (panel, PANEL_KEY, MILLION, True),
+        (Account(id=3), INACTIVE_KEY, Decimal(0), False),
+        (Account(id=4), NO_MONEY_KEY, Decimal(0), True),
     ):
-        store.add_account(Account(id=account_id), balance=balance, active=active, key=key)
-    return Demo(smmapi, seed_orders(smmapi, Account(id=1)))
+        store.add_account(account, balance=balance, active=active, key=key)
+    return Demo(smmapi, seed_orders(smmapi, standard), seed_orders(smmapi, panel))
 
 
 def seed_orders(smmapi: SmmApi, account: Account) -> list[Order]:

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from flask import Flask
 
 from . import create_app, store_name
-from .demo import STANDARD_KEY
+from .demo import PANEL_KEY, STANDARD_KEY
 
 RECONCILE_EVERY = 30.0
 """Seconds."""
@@ -75,8 +75,13 @@ def greet(app: Flask) -> None:
     print(f"\nThe order API is at {url}. It keeps everything {kept}; Ctrl-C ends it. Try:\n")
     print(f"  curl {url} -d key={STANDARD_KEY} -d action=balance\n")
     print("That account has these orders:\n")
-    for order in app.extensions["demo"].orders:
+    demo = app.extensions["demo"]
+    for order in demo.orders:
         print(f"  {order.id}  {order.status.value}")
+    print("\nThe same for an account that speaks the panel dialect:\n")
+    print(f"  curl {url} -d key={PANEL_KEY} -d action=status -d order={demo.panel_orders[0].number}\n")
+    for order in demo.panel_orders:
+        print(f"  {order.number}  {order.status.value}")
     print(flush=True)
 
 

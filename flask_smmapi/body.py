@@ -16,7 +16,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser
 
-from .errors import IncorrectRequest
+from .errors import UnreadableBody
 
 MAX_FIELDS = 1_000
 """Fields of a form; more is an incorrect request."""
@@ -28,7 +28,7 @@ def parse_body(data: bytes, content_type: str, options: Mapping[str, str]) -> di
     """What *data* says, as it was sent; of two fields of a form with one name, the first.
 
     :param content_type: without its *options*, in lower case.
-    :raises IncorrectRequest: if it is no UTF-8, broken, or of a content type that we do not read.
+    :raises UnreadableBody: if it is no UTF-8, broken, or of a content type that we do not read.
     """
     try:
         if content_type == "multipart/form-data":
@@ -38,9 +38,9 @@ def parse_body(data: bytes, content_type: str, options: Mapping[str, str]) -> di
         if content_type == "application/x-www-form-urlencoded":
             return _first(parse_qsl(data.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS))
     except (ValueError, RecursionError):  # no UTF-8, no JSON, too deep, broken multipart, too many fields
-        raise IncorrectRequest from None
+        raise UnreadableBody from None
     if data or content_type:
-        raise IncorrectRequest
+        raise UnreadableBody
     return {}
 
 
@@ -48,7 +48,7 @@ def _parse_json(data: bytes) -> dict[str, Any]:
     # Fractions stay as they were written: none is ever wanted, and no float may come near an amount.
     body = json.loads(data.decode(), parse_float=str, parse_int=_parse_int, parse_constant=_refuse_constant)
     if not isinstance(body, dict):
-        raise IncorrectRequest
+        raise UnreadableBody
     if not isinstance(body.get("key"), str):
         body["key"] = None  # a key that is no string is no key
     return body
@@ -78,9 +78,9 @@ def _parse_multipart(data: bytes, boundary: str) -> dict[str, Any]:
         parser = _Parser(stream_factory=_in_memory, max_form_memory_size=len(data), max_form_parts=MAX_FIELDS)
         form, _ = parser.parse(BytesIO(data), boundary.encode("ascii"), len(data))
     except RequestEntityTooLarge:
-        raise IncorrectRequest from None
+        raise UnreadableBody from None
     if not boundary or not data or None in form:  # None: a part without a name
-        raise IncorrectRequest
+        raise UnreadableBody
     return _first([(name, text.encode("latin-1").decode()) for name, text in form.items(multi=True)])
 
 

@@ -79,8 +79,8 @@ SETTINGS: dict[str, Setting] = {
         "standard",
         _is_dialect,
         f"one of: {', '.join(DIALECTS)}",
-        "The dialect on the wire.",
-        '"standard"',
+        "The dialect of accounts that name none, and of what fails before the account is known.",
+        '"panel"',
     ),
     "SMMAPI_MONGODB_URI": Setting(
         None,

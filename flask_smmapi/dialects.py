@@ -1,6 +1,7 @@
 """Results and errors to JSON: one class a dialect, one method an action, named like the action.
 
-A dialect is about the wire alone; it never touches money, storage or rules.
+A dialect is about the wire alone; it never touches money, storage or rules. An account speaks the one that its key
+lookup names, else the app's ``SMMAPI_DIALECT``; nothing is ever guessed from a request.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from .actions import Answers, Balance, RefillAnswers
 from .catalog import ServiceList
-from .errors import SmmError
+from .errors import SmmError, UnreadableBody
 from .hooks import Order, Refill, Service
 from .ids import parse_number
 from .money import to_text
@@ -78,7 +79,7 @@ class Standard:
             "cancel": service.cancel,
         }
 
-    def _order(self, order: Order) -> dict[str, str]:
+    def _order(self, order: Order) -> dict[str, Any]:
         return {
             "charge": to_text(order.cost),
             "start_count": str(order.start_count),
@@ -91,7 +92,53 @@ class Standard:
         return {"status": refill.status.value}
 
 
-DIALECTS: dict[str, Standard] = {dialect.name: dialect for dialect in (Standard(),)}
+class Panel(Standard):
+    """The common dialect of this field's panels ("API v2"): what differs from the document.
+
+    Its clients read numbers for ids, look into the body instead of at the HTTP status, and know six status words.
+    """
+
+    name = "panel"
+
+    def error(self, failure: SmmError) -> tuple[bytes, int]:
+        """200 for what a client could mend in a request that could be read."""
+        body, status = super().error(failure)
+        return body, 200 if status in (400, 401) and not isinstance(failure, UnreadableBody) else status
+
+    def add(self, result: Order) -> bytes:
+        return dumps({"order": result.number})
+
+    def status(self, result: Answers[Order]) -> bytes:
+        """Flat for one order, known or not; a map in the form for many."""
+        return super().status(result) if result.many else dumps(_answer(_only(result), self._order))
+
+    def refill(self, result: RefillAnswers) -> bytes:
+        """1 for the document's form, else the refill's number: as text for one order, in a row as a number."""
+        answers = result.answers
+        if answers.many:
+            return dumps(_rows(answers.items, "order", lambda refill: {"refill": refill.number}, "refill"))
+        return dumps({"refill": 1 if result.by_document else str(_only(answers).number)})
+
+    def _service(self, service: Service) -> dict[str, Any]:
+        more = {"dripfeed": service.dripfeed, "desc": service.desc, "average_time": service.average_time}
+        return {**super()._service(service), **{name: value for name, value in more.items() if value is not None}}
+
+    def _order(self, order: Order) -> dict[str, Any]:
+        word = ORDER_STATUSES[order.status].panel_word
+        return {**super()._order(order), "status": word, **_progress(order)}
+
+
+DIALECTS: dict[str, Standard] = {dialect.name: dialect for dialect in (Standard(), Panel())}
+
+
+def _progress(order: Order) -> dict[str, Any]:
+    """How far a drip-feed or a subscription is, once an order was placed for one of its runs or posts."""
+    if not order.children:
+        return {}
+    done, orders = str(len(order.children)), list(order.children)
+    if "runs" in order.params:
+        return {"runs": done, "orders": orders}
+    return {"posts": done, "expiry": order.params.get("expiry", ""), "orders": orders}
 
 
 def _error(failure: SmmError) -> dict[str, str]:

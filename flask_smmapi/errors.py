@@ -23,7 +23,11 @@ class SmmError(Exception):
 
 
 class IncorrectRequest(SmmError):
-    """The body cannot be read, the action is unknown, or what it needs is missing."""
+    """The action is unknown, or what it needs is missing."""
+
+
+class UnreadableBody(IncorrectRequest):
+    """The body is broken, too nested, no UTF-8, or of a content type that we do not read. 400 in every dialect."""
 
 
 class InvalidKeyFormat(SmmError):

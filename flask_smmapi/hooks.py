@@ -34,6 +34,10 @@ UNAVAILABLE = (ConnectionError, TimeoutError)
 """What a hook raises when its storage cannot be reached."""
 
 
+DIALECT_NAMES = ("standard", "panel")
+"""What an account may have for its dialect. :data:`flask_smmapi.dialects.DIALECTS` says what each looks like."""
+
+
 class StoreUnavailable(ConnectionError):
     """For a hook to raise when its storage cannot be reached just now. The client gets 503 and may repeat."""
 
@@ -45,12 +49,15 @@ class Account:
     :param id: the host's own id, an integer or a string.
     :param currency: ISO code of the balance; None for the app's ``SMMAPI_CURRENCY``.
     :param allowed_ips: addresses or networks (``192.0.2.7``, ``2001:db8::/32``) that may use the key; empty for any.
+    :param dialect: how the answers look: ``standard`` or ``panel``; None for the app's ``SMMAPI_DIALECT``. A lookup may
+        give the same account another one for each of its keys.
     :raises ValueError: if a value cannot be; the sentence says which, and what would do.
     """
 
     id: AccountId
     currency: str | None = None
     allowed_ips: tuple[str, ...] = ()
+    dialect: str | None = None
 
     def __post_init__(self) -> None:
         if not _is_a(self.id, int) and not isinstance(self.id, str):
@@ -65,6 +72,11 @@ class Account:
                 f"Account {self.id!r} has the allowed_ips {self.allowed_ips!r} ({wrong}); give a tuple of addresses "
                 "and networks, such as ('192.0.2.7', '2001:db8::/32')."
             ) from None
+        if self.dialect is not None and self.dialect not in DIALECT_NAMES:
+            known = ", ".join(DIALECT_NAMES)
+            raise ValueError(
+                f"Account {self.id!r} has the unknown dialect {self.dialect!r}; the dialects are: {known}."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,8 @@ class Service:
     :param refill: whether a finished order may be refilled.
     :param cancel: whether an order may be canceled before the work begins.
     :param dripfeed: whether ``runs`` and ``interval`` may be given.
+    :param desc: what is to be said of it, for the panel dialect's price list; likewise
+    :param average_time: how long an order takes, in words, such as ``"2 hours 10 minutes"``.
     :raises ValueError: if a value cannot be; the sentence says which, and what would do.
     """
 
@@ -92,11 +106,13 @@ class Service:
     refill: bool = False
     cancel: bool = False
     dripfeed: bool = False
+    desc: str | None = None
+    average_time: str | None = None
 
     def __post_init__(self) -> None:
         for name, kind in _SERVICE_FIELDS.items():
             value = getattr(self, name)
-            if not _is_a(value, kind):
+            if not _is_a(value, kind) and not (value is None and name in _MAY_BE_NONE):
                 raise ValueError(f"Service {self.id!r} has the {name} {value!r}; it must be of type {kind.__name__}.")
         if not 0 <= self.id < 10**18:
             raise ValueError(f"Service {self.id} has an id that no client can write; it must be of 1 to 18 digits.")
@@ -137,7 +153,10 @@ _SERVICE_FIELDS: dict[str, type] = {
     "refill": bool,
     "cancel": bool,
     "dripfeed": bool,
+    "desc": str,
+    "average_time": str,
 }
+_MAY_BE_NONE = frozenset({"desc", "average_time"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +181,7 @@ class Order:
     :param due_back: total to be paid back so far; never falls, never exceeds the charge.
     :param paid_back: total paid back so far.
     :param revision: raised by one by the store at each :meth:`OrderStore.replace`.
+    :param children: numbers of the orders that were placed for its runs or posts so far.
     """
 
     id: str
@@ -186,6 +206,7 @@ class Order:
     paid_back: Decimal = ZERO
     number: int = 0
     revision: int = 0
+    children: tuple[int, ...] = ()
 
     @property
     def cost(self) -> Decimal:

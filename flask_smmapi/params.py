@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from .errors import IncorrectRequest
+from .errors import UnreadableBody
 
 Params: TypeAlias = "dict[str, str]"
 
@@ -22,17 +22,22 @@ SEPARATORS = {
 }
 """The list parameters: those that may be a JSON array, and what separates their entries in a text."""
 
+_IDS = frozenset({"service", "order", "orders", "refill", "refills"})
+
+_BOOLEANS = {False: ("0", "1"), True: ("false", "true")}
+"""What a boolean counts as: in general what PHP writes into a form; where an id is due, what is none."""
+
 _LINE_END = re.compile(r"\r\n|\n|\\n")  # the last one is a backslash and an n, which some clients send
 
 
 def clean(raw: Mapping[str, Any]) -> Params:
     """The parameters of *raw* that are present, each as text.
 
-    :raises IncorrectRequest: if a value nests where it may not, or is no valid Unicode.
+    :raises UnreadableBody: if a value nests where it may not, or is no valid Unicode.
     """
     params: Params = {}
     for name, value in raw.items():
-        text = _join(name, value) if isinstance(value, (list, tuple)) else _text(value)
+        text = _join(name, value) if isinstance(value, (list, tuple)) else _text(name, value)
         if text not in ABSENT:
             params[name] = text
     return params
@@ -50,22 +55,22 @@ def split_ids(text: str) -> list[str]:
 
 def _join(name: str, values: list[Any] | tuple[Any, ...]) -> str:
     if name not in SEPARATORS:
-        raise IncorrectRequest
-    return SEPARATORS[name].join(_text(value) for value in values)
+        raise UnreadableBody
+    return SEPARATORS[name].join(_text(name, value) for value in values)
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return _BOOLEANS[name in _IDS][value]
     if not isinstance(value, (str, int)):
-        raise IncorrectRequest
+        raise UnreadableBody
     text = str(value)
     if text.isascii():
         return text
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape and no database can keep
-        raise IncorrectRequest from None
+        raise UnreadableBody from None
     return text

@@ -35,9 +35,15 @@ class RefillStatus(str, Enum):
 
 
 class Row(NamedTuple):
-    """One status: its word for clients, and the statuses that may follow it."""
+    """One status.
+
+    :param word: what clients see of it.
+    :param panel_word: what clients of the panel dialect see: the words that resellers' scripts know.
+    :param next: the statuses that may follow it.
+    """
 
     word: str
+    panel_word: str
     next: frozenset[OrderStatus]
 
 
@@ -46,17 +52,18 @@ _STOPS = frozenset({_S.CANCELED, _S.FAIL, _S.ERROR})  # may come at any time bef
 _FINAL: frozenset[OrderStatus] = frozenset()
 
 ORDER_STATUSES: dict[OrderStatus, Row] = {
-    _S.UNPAID: Row("", frozenset({_S.AWAITING, _S.VOIDING})),  # the intent is stored, the money not yet taken
-    _S.VOIDING: Row("", _FINAL),  # being abandoned; the next step drops it
-    _S.AWAITING: Row("Awaiting", _STOPS | {_S.PENDING}),
-    _S.PENDING: Row("Pending", _STOPS | {_S.AWAITING, _S.PROCESSING, _S.IN_PROGRESS}),  # back when a claim runs out
-    _S.PROCESSING: Row("Processing", _STOPS | {_S.IN_PROGRESS, _S.COMPLETED, _S.PARTIAL}),
-    _S.IN_PROGRESS: Row("In progress", _STOPS | {_S.PROCESSING, _S.COMPLETED, _S.PARTIAL}),
-    _S.PARTIAL: Row("Partial", frozenset({_S.PARTIAL, _S.CANCELED})),
-    _S.COMPLETED: Row("Completed", _FINAL),
-    _S.CANCELED: Row("Canceled", _FINAL),
-    _S.FAIL: Row("Fail", _FINAL),
-    _S.ERROR: Row("Error", _FINAL),
+    _S.UNPAID: Row("", "", frozenset({_S.AWAITING, _S.VOIDING})),  # the intent is stored, the money not yet taken
+    _S.VOIDING: Row("", "", _FINAL),  # being abandoned; the next step drops it
+    _S.AWAITING: Row("Awaiting", "Pending", _STOPS | {_S.PENDING}),
+    # Back to AWAITING when a claim runs out.
+    _S.PENDING: Row("Pending", "Pending", _STOPS | {_S.AWAITING, _S.PROCESSING, _S.IN_PROGRESS}),
+    _S.PROCESSING: Row("Processing", "Processing", _STOPS | {_S.IN_PROGRESS, _S.COMPLETED, _S.PARTIAL}),
+    _S.IN_PROGRESS: Row("In progress", "In progress", _STOPS | {_S.PROCESSING, _S.COMPLETED, _S.PARTIAL}),
+    _S.PARTIAL: Row("Partial", "Partial", frozenset({_S.PARTIAL, _S.CANCELED})),
+    _S.COMPLETED: Row("Completed", "Completed", _FINAL),
+    _S.CANCELED: Row("Canceled", "Canceled", _FINAL),
+    _S.FAIL: Row("Fail", "Canceled", _FINAL),
+    _S.ERROR: Row("Error", "Canceled", _FINAL),
 }
 
 HIDDEN = frozenset({_S.UNPAID, _S.VOIDING})

@@ -15,9 +15,10 @@ from flask import Blueprint, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
-from .actions import ACTIONS
+from .actions import ACTIONS, Context
 from .body import parse_body
 from .deadline import request_deadline
+from .dialects import DIALECTS, Standard
 from .errors import (
     IncorrectRequest,
     InternalServerError,
@@ -27,6 +28,7 @@ from .errors import (
     RequestTooLarge,
     ServiceUnavailable,
     SmmError,
+    UnreadableBody,
 )
 from .hooks import UNAVAILABLE, Account
 from .params import ABSENT, Params, clean
@@ -47,13 +49,18 @@ _DOCUMENTED: dict[int, type[SmmError]] = {
 
 def api(**_: Any) -> Response:
     """Answer one request. Variables in the prefix of a parent blueprint are the host's affair."""
+    state = current_state()
+    dialect = state.dialect  # until the account is known
     try:
         if request.method != "POST":
             raise MethodNotAllowed
         with request_deadline():
-            return _json(_perform(current_state(), _read_params()), 200)
+            params = _read_params()
+            account = _authenticate(state, params.get("key"))
+            dialect = DIALECTS[account.dialect or dialect.name]
+            return _json(_perform(state.context, dialect, account, params), 200)
     except Exception as failure:  # the edge: whatever a hook raises, the client gets JSON
-        return _failed(failure)
+        return _failed(failure, dialect)
 
 
 def make_blueprint() -> Blueprint:
@@ -96,19 +103,18 @@ def _step_aside(endpoint: str | None, values: dict[str, Any] | None) -> None:
         exempt(api)
 
 
-def _perform(state: State, params: Params) -> bytes:
+def _perform(context: Context, dialect: Standard, account: Account, params: Params) -> bytes:
     """Run the action that is asked for, and put its result into JSON by the dialect's method of the same name."""
-    g.smmapi_key = params.get("key")
-    account = _authenticate(state, params.get("key"))
     name = params.get("action", "")
     if name not in ACTIONS:
         raise IncorrectRequest
-    result = ACTIONS[name](state.context, account, params)
-    body: bytes = getattr(state.dialect, name)(result)
+    result = ACTIONS[name](context, account, params)
+    body: bytes = getattr(dialect, name)(result)
     return body
 
 
 def _authenticate(state: State, key: str | None) -> Account:
+    g.smmapi_key = key
     caller = (request.remote_addr, request.headers.get("User-Agent", ""))
     state.throttle.check(*caller)
     try:
@@ -155,11 +161,11 @@ def _read_ahead(endpoint: str | None, values: dict[str, Any] | None) -> None:
     except RequestEntityTooLarge:
         raise RequestTooLarge from None
     except HTTPException:  # cut short
-        raise IncorrectRequest from None
+        raise UnreadableBody from None
     if len(data) > limit:
         raise RequestTooLarge
     if request.content_length not in (None, len(data)):  # cut short, and the server has not said so
-        raise IncorrectRequest
+        raise UnreadableBody
 
 
 def _read_params() -> Params:
@@ -171,7 +177,7 @@ def _read_params() -> Params:
     return params
 
 
-def _failed(failure: Exception) -> Response:
+def _failed(failure: Exception, dialect: Standard) -> Response:
     """The answer to *failure*, logged if it is not the client's."""
     if isinstance(failure, UNAVAILABLE):
         _log_failure("A store could not be reached")
@@ -179,7 +185,7 @@ def _failed(failure: Exception) -> Response:
     elif not isinstance(failure, SmmError):
         _log_failure("A request failed")
         failure = InternalServerError()
-    body, status = current_state().dialect.error(failure)
+    body, status = dialect.error(failure)
     response = _json(body, status)
     response.headers.update(failure.headers)
     return response
@@ -188,7 +194,7 @@ def _failed(failure: Exception) -> Response:
 def _failed_before(failure: Exception) -> Response:
     """The answer to what was raised outside the view: by us, or by a function of the host that runs for us too."""
     if not isinstance(failure, HTTPException):
-        return _failed(failure)
+        return _failed(failure, current_state().dialect)
     status = failure.code or 500
     text = _DOCUMENTED[status].text if status in _DOCUMENTED else failure.name
     response = _json(json.dumps({"error": text}).encode(), status)

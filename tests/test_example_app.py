@@ -55,8 +55,13 @@ class Demo:
     def __init__(self, **environment: str) -> None:
         self.port = int(environment.pop("PORT", free_port()))
         self.process = start(self.port, **environment)
-        self.printed = self._read_until("COMPLETED")
-        self.orders = {status: id_ for id_, status in re.findall(r"([0-9a-f]{24})  (\w+)", self.printed)}
+        self.printed = self._read_orders() + self._read_orders()
+        self.orders = {
+            status: id_ for id_, status in re.findall(r"^  ([0-9a-f]{24})  (\w+)", self.printed, re.MULTILINE)
+        }
+        self.panel_orders = {
+            status: number for number, status in re.findall(r"^  ([0-9]{1,9})  (\w+)", self.printed, re.MULTILINE)
+        }
 
     def post(self, key: str = STANDARD_KEY, **params: str) -> Any:
         body = urllib.parse.urlencode({"key": key, **params}).encode()
@@ -73,12 +78,13 @@ class Demo:
         self.process.communicate(timeout=30)
         return self.process.returncode
 
-    def _read_until(self, word: str) -> str:
+    def _read_orders(self) -> str:
+        """What is printed up to an account's last order."""
         assert self.process.stdout is not None
         printed = ""
         for line in self.process.stdout:
             printed += line
-            if word in line:
+            if "COMPLETED" in line:
                 break
         return printed
 
@@ -168,10 +174,13 @@ def play_each_action(demo: Demo) -> None:
     assert demo.post(action="refill_status", refill=demo.orders["COMPLETED"]) == {"status": "Pending"}
 
 
-def test_the_printed_line_works_when_pasted_and_ctrl_c_ends_it(demo: Demo) -> None:
-    [line] = re.findall(r"^  (curl .+)$", demo.printed, re.MULTILINE)
-    pasted = subprocess.run(line.split(), capture_output=True, check=True)
-    assert json.loads(pasted.stdout) == {"balance": "1000000.00000000", "currency": "USD"}
+def test_the_printed_lines_work_when_pasted_and_ctrl_c_ends_it(demo: Demo) -> None:
+    balance, status = (
+        json.loads(subprocess.run(line.split(), capture_output=True, check=True).stdout)
+        for line in re.findall(r"^  (curl .+)$", demo.printed, re.MULTILINE)
+    )
+    assert balance == {"balance": "1000000.00000000", "currency": "USD"}
+    assert (status["status"], status["charge"]) == ("Pending", "1.00000000")
     assert demo.stop() == 0
 
 

@@ -35,8 +35,8 @@ def test_nothing_else_is_absent(value: str) -> None:
         (1000, "1000"),
         (-5, "-5"),
         (10**20, "100000000000000000000"),
-        (True, "true"),
-        (False, "false"),
+        (True, "1"),
+        (False, "0"),
     ],
 )
 def test_a_value_becomes_text(value: Any, text: str) -> None:
@@ -46,7 +46,14 @@ def test_a_value_becomes_text(value: Any, text: str) -> None:
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_an_array_becomes_a_list_with_a_line_an_entry(name: str, kind: type) -> None:
-    assert clean({name: kind(["one", 2, True, "vier"])}) == {name: "one\n2\ntrue\nvier"}
+    assert clean({name: kind(["one", 2, True, "vier"])}) == {name: "one\n2\n1\nvier"}
+
+
+@pytest.mark.parametrize("name", ["service", "order", "orders", "refill", "refills"])
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (False, "false")])
+def test_a_boolean_is_no_id(name: str, value: bool, text: str) -> None:
+    """Else a client's mistake would cancel its first order."""
+    assert clean({name: value}) == {name: text}
 
 
 @pytest.mark.parametrize("name", ["orders", "refills"])

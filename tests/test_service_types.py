@@ -162,12 +162,18 @@ def test_a_delay_in_minutes_and_numbers_of_posts_may_be_zero(panel: Panel, name:
     assert accepted(panel, {**taking(name), name: value}).params[name] == value
 
 
+@pytest.mark.parametrize(("value", "text"), [(True, "1"), (False, "0")])
+def test_a_json_boolean_is_one_or_zero_as_php_writes_it(panel: Panel, value: bool, text: str) -> None:
+    order = accepted(panel, {**taking("posts"), "posts": value}, as_json=True)
+    assert order.params["posts"] == text
+
+
 def test_a_json_integer_is_a_whole_number(panel: Panel) -> None:
     assert accepted(panel, {"service": 1, "link": LINK, "quantity": 1000}, as_json=True).count == 1000
 
 
 @pytest.mark.parametrize(
-    "literal", ["12.5", "1000.0", "1e3", "1E3", "-1", "0", "true", "false", "null", "1000000000000", "9" * 5_000]
+    "literal", ["12.5", "1000.0", "1e3", "1E3", "-1", "0", "false", "null", "1000000000000", "9" * 5_000]
 )
 def test_another_json_number_is_none(panel: Panel, literal: str) -> None:
     body = json.dumps({"key": panel.key, "action": "add", "service": 1, "link": LINK})

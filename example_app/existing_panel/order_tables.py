@@ -39,6 +39,19 @@ class Params(sa.types.TypeDecorator[Mapping[str, str]]):
         return None if value is None else dict(json.loads(value))
 
 
+class Numbers(sa.types.TypeDecorator[tuple[int, ...]]):
+    """Numbers of orders, as JSON text."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[int, ...] | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> tuple[int, ...] | None:
+        return None if value is None else tuple(json.loads(value))
+
+
 class OrderRow(Base):
     __tablename__ = "api_orders"
     __table_args__ = (
@@ -70,6 +83,7 @@ class OrderRow(Base):
     due_back: Mapped[Decimal]
     paid_back: Mapped[Decimal]
     revision: Mapped[int]
+    children: Mapped[tuple[int, ...]] = mapped_column(Numbers)
 
 
 class RefillRow(Base):

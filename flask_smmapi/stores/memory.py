@@ -46,6 +46,7 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._accounts: dict[AccountId, Account] = {}
         self._account_of: dict[str, AccountId] = {}  # by the digest of the key
+        self._dialect_of: dict[str, str] = {}  # likewise, of keys that have one of their own
         self._inactive: set[AccountId] = set()
         self._services = ServiceList(services)
         self._purses: dict[AccountId, _Purse] = {}
@@ -76,14 +77,18 @@ class MemoryStore:
             self.add_key(account.id, key)
         return key
 
-    def add_key(self, account: AccountId, key: str) -> None:
+    def add_key(self, account: AccountId, key: str, *, dialect: str | None = None) -> None:
         """Let *key* open the account; only its digest is kept.
 
-        :raises ValueError: if it is another account's.
+        :param dialect: of this key alone; None for the account's, and for what a key has that was there before.
+        :raises ValueError: if it is another account's, or the dialect is none.
         """
+        Account(account, dialect=dialect)  # refuses what is no dialect
         with self._lock:
             if self._account_of.setdefault(keys.digest(key), account) != account:
                 raise ValueError("This key is another account's.")
+            if dialect is not None:
+                self._dialect_of[keys.digest(key)] = dialect
 
     def revoke_key(self, key: str) -> None:
         """Refuse *key* from now on."""
@@ -102,8 +107,12 @@ class MemoryStore:
     # Key lookup and catalog
 
     def key_lookup(self, key: str) -> Account | None:
-        account = self._account_of.get(keys.digest(key))
-        return None if account is None or account in self._inactive else self._accounts[account]
+        digest = keys.digest(key)
+        account_id = self._account_of.get(digest)
+        if account_id is None or account_id in self._inactive:
+            return None
+        account, own = self._accounts[account_id], self._dialect_of.get(digest)
+        return account if own is None else replace(account, dialect=own)
 
     def catalog(self, account: Account) -> ServiceList:
         return self._services

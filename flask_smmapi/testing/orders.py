@@ -51,6 +51,7 @@ def draft(account: AccountId, **changes: Any) -> Order:
         remains=999_999_999_998,
         status=OrderStatus.AWAITING,
         start_count=999_999_999_997,
+        children=(7, 2**31),
     )
     return replace(order, **changes)
 

@@ -34,28 +34,35 @@ class Accounts:
             last_used = found.get("last_used")
             if last_used is None or now() - field(found, "last_used", datetime) > NOTE_USE_EVERY:
                 self._connection["keys"].update_one({"_id": digest}, {"$set": {"last_used": now()}})
-        return to_account(found["account"])
+        own = {} if found.get("dialect") is None else {"dialect": found["dialect"]}
+        return to_account({**found["account"], **own})
 
     def _put_account(self, account: Account, active: bool) -> None:
-        fields = {"currency": account.currency, "allowed_ips": list(account.allowed_ips), "active": active}
+        fields = {
+            "currency": account.currency,
+            "allowed_ips": list(account.allowed_ips),
+            "dialect": account.dialect,
+            "active": active,
+        }
         with self._connection.verb():
             self._connection["accounts"].update_one(
                 {"_id": account.id}, {"$set": fields, "$setOnInsert": {"created": now()}}, upsert=True
             )
 
-    def add_key(self, account: AccountId, key: str, label: str = "") -> None:
+    def add_key(self, account: AccountId, key: str, label: str = "", *, dialect: str | None = None) -> None:
         """Let *key* open the account; only its digest and its first four characters are kept.
 
-        :raises ValueError: if it is another account's.
+        :param dialect: of this key alone; None for the account's, and for what a key has that was there before.
+        :raises ValueError: if it is another account's, or the dialect is none.
         """
+        Account(account, dialect=dialect)  # refuses what is no dialect
         new = {"prefix": key[:4], "label": label, "created": now(), "last_used": None}
         ours = {"_id": keys.digest(key), "account": account}
+        fields = {"active": True} if dialect is None else {"active": True, "dialect": dialect}
         with self._connection.verb():
             for _ in range(2):  # a second time, if another process was adding it just now
                 with suppress(DuplicateKeyError):
-                    self._connection["keys"].update_one(
-                        ours, {"$set": {"active": True}, "$setOnInsert": new}, upsert=True
-                    )
+                    self._connection["keys"].update_one(ours, {"$set": fields, "$setOnInsert": new}, upsert=True)
                     return
         raise ValueError("This key is another account's.")
 
@@ -71,5 +78,5 @@ def _key_with_account(digest: str) -> list[dict[str, Any]]:
         {"$lookup": {"from": "smmapi_accounts", "localField": "account", "foreignField": "_id", "as": "account"}},
         {"$unwind": "$account"},
         {"$match": {"account.active": True}},
-        {"$project": {"last_used": 1, "account": 1}},
+        {"$project": {"last_used": 1, "dialect": 1, "account": 1}},
     ]

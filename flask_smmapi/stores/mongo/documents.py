@@ -55,6 +55,7 @@ class SmmAccount(Document):
     id = DynamicField(primary_key=True)
     currency = StringField()
     allowed_ips = ListField(StringField())
+    dialect = StringField()
     active = BooleanField(default=True)
     created = DateTimeField()
 
@@ -67,6 +68,7 @@ class SmmKey(Document):
     prefix = StringField()
     label = StringField()
     account = DynamicField()
+    dialect = StringField()
     active = BooleanField(default=True)
     created = DateTimeField()
     last_used = DateTimeField()
@@ -89,6 +91,8 @@ class SmmService(Document):
     refill = BooleanField()
     cancel = BooleanField()
     dripfeed = BooleanField()
+    desc = StringField()
+    average_time = StringField()
 
 
 class SmmOrder(Document):
@@ -131,6 +135,7 @@ class SmmOrder(Document):
     due_back = LongField()
     paid_back = LongField()
     revision = LongField()
+    children = ListField(LongField())
     unsettled = BooleanField()
 
 

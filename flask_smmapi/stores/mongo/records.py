@@ -37,6 +37,11 @@ def whole(doc: Doc | None, name: str) -> int:
     return int(value)
 
 
+def _wholes(doc: Doc, name: str) -> tuple[int, ...]:
+    """The whole numbers in the list *name*; none if it is not there, as in documents that are older than the field."""
+    return tuple(whole({**doc, name: value}, name) for value in doc.get(name, ()))
+
+
 def field(doc: Doc, name: str, kind: type[R]) -> R:
     """The value of the field *name*.
 
@@ -46,6 +51,14 @@ def field(doc: Doc, name: str, kind: type[R]) -> R:
     if not isinstance(value, kind):
         raise Corrupt(doc, f"{name} is {value!r}, no {kind.__name__}")
     return value
+
+
+def optional(doc: Doc, name: str) -> str | None:
+    """The text in the field *name*, if there is one.
+
+    :raises Corrupt: if it is anything else.
+    """
+    return None if doc.get(name) is None else field(doc, name, str)
 
 
 def _reader(read: Callable[[Doc], R]) -> Callable[[Doc], R]:
@@ -67,8 +80,9 @@ def _reader(read: Callable[[Doc], R]) -> Callable[[Doc], R]:
 def to_account(doc: Doc) -> Account:
     return Account(
         id=doc["_id"],
-        currency=None if doc.get("currency") is None else field(doc, "currency", str),
+        currency=optional(doc, "currency"),
         allowed_ips=tuple(field(doc, "allowed_ips", list)),
+        dialect=optional(doc, "dialect"),
     )
 
 
@@ -85,6 +99,8 @@ def to_service(doc: Doc) -> Service:
         refill=field(doc, "refill", bool),
         cancel=field(doc, "cancel", bool),
         dripfeed=field(doc, "dripfeed", bool),
+        desc=optional(doc, "desc"),
+        average_time=optional(doc, "average_time"),
     )
 
 
@@ -102,6 +118,8 @@ def from_service(service: Service, edition: int, position: int) -> dict[str, Any
         "refill": service.refill,
         "cancel": service.cancel,
         "dripfeed": service.dripfeed,
+        "desc": service.desc,
+        "average_time": service.average_time,
     }
 
 
@@ -126,7 +144,7 @@ def to_order(doc: Doc) -> Order:
         fingerprint=field(doc, "fingerprint", str),
         created=field(doc, "created", datetime),
         remains=remains,
-        idempotency_key=doc.get("idempotency_key"),
+        idempotency_key=optional(doc, "idempotency_key"),
         status=OrderStatus(doc["status"]),
         ended=None if doc["ended"] is None else field(doc, "ended", datetime),
         start_count=whole(doc, "start_count"),
@@ -134,6 +152,7 @@ def to_order(doc: Doc) -> Order:
         paid_back=from_units(paid_back),
         number=whole(doc, "number"),
         revision=whole(doc, "revision"),
+        children=_wholes(doc, "children"),
     )
 
 
@@ -160,6 +179,7 @@ def from_order(order: Order) -> dict[str, Any]:
         "due_back": Int64(to_units(order.due_back)),
         "paid_back": Int64(to_units(order.paid_back)),
         "revision": Int64(order.revision),
+        "children": [Int64(number) for number in order.children],
         "unsettled": order.status in HIDDEN or order.paid_back != order.due_back,
     }
     if order.idempotency_key is not None:
