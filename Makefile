@@ -3,7 +3,7 @@
 # make test   the whole test suite, with branch coverage
 # make lint   ruff and mypy
 # make bench-growth   how requests slow down as orders pile up (two minutes)
-# make docs   write docs/configuration.md anew
+# make docs   write docs/configuration.md and docs/conformance.md anew
 # make clean  remove what the others made
 
 PYTHON ?= python3
@@ -23,7 +23,7 @@ demo-existing: .venv/demo-existing
 
 test: .venv/test
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -37,6 +37,8 @@ bench-growth: .venv/test
 
 docs: .venv/test
 	$(BIN)/python docs/configuration.py > docs/configuration.md
+	$(BIN)/python -m docs.conformance > docs/conformance.md.new
+	mv docs/conformance.md.new docs/conformance.md
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

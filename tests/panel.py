@@ -55,16 +55,23 @@ class Panel:
     """One app, its store, one account and its key.
 
     :param balance: of the account.
+    :param dialect: of the account; None for the app's.
     :param config: of the app.
     :param given: further arguments of ``SmmApi``: parts, a store.
     """
 
     def __init__(
-        self, *, balance: str = "100", config: Mapping[str, Any] | None = None, app: Flask | None = None, **given: Any
+        self,
+        *,
+        balance: str = "100",
+        dialect: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        app: Flask | None = None,
+        **given: Any,
     ) -> None:
         self.store: Any = given.setdefault("store", MemoryStore())
         self.store.set_services(SERVICES)
-        self.account = Account(id=1)
+        self.account = Account(id=1, dialect=dialect)
         self.key = self.store.add_account(self.account, balance=Decimal(balance))
         self.app = app or Flask("panel")
         self.app.config.update(config or {})
