@@ -122,7 +122,8 @@ def _play_raw(dialect: str, request: Raw) -> Played:
             reply = send(url, request.body, request.content_type, request.method)
     shown = request.body.decode()
     head = f"{request.method} {request.content_type}".strip()
-    return "\n  ".join(filter(None, [head, shown if len(shown) < 200 else f"{shown[:60]}… {len(shown)} bytes"])), reply
+    lines = shown.splitlines() if len(shown) < 200 else [f"{shown[:60]}… {len(shown)} bytes"]
+    return "\n  ".join([head, *lines]), reply
 
 
 def _block(played: list[Played]) -> str:

@@ -19,6 +19,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import make_url
 
+from docs import conformance
 from example_app import existing_panel
 from example_app.existing_panel import hooks, seed
 from example_app.existing_panel.models import Base, User
@@ -60,7 +61,7 @@ def test_every_page_with_examples_is_run() -> None:
 
 
 def run(*sources: str, **names: Any) -> dict[str, Any]:
-    namespace: dict[str, Any] = {"__name__": "docs", **names}
+    namespace: dict[str, Any] = {"__name__": "example", **names}
     for source in sources:
         exec(compile(source, "docs", "exec"), namespace)
     return namespace
@@ -167,6 +168,11 @@ class TestConfiguration:
         assert panel.post("status", orders=",".join("12345678")).json == {"error": "Maximum 7 orders per request"}
 
 
+def test_the_conformance_page_is_what_the_server_says() -> None:
+    """``make docs`` writes it anew."""
+    assert conformance.page() == PAGES["docs/conformance.md"]
+
+
 class TestOperations:
     def test_behind_a_proxy_its_clients_are_the_callers(self) -> None:
         panel = Panel(config={"SMMAPI_FAILED_ATTEMPTS": "1 per hour"})
@@ -256,7 +262,7 @@ def test_make_knows_the_commands() -> None:
     commands = set(
         re.findall(r"^make ([\w-]+)", pages, re.MULTILINE) + re.findall(r"`(?:\w+=\w+ )?make ([\w-]+)`", pages)
     )
-    assert commands == {"demo", "demo-existing", "test", "lint", "bench-growth"}
+    assert commands == {"demo", "demo-existing", "test", "lint", "docs", "bench-growth"}
     assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
 
 
