@@ -22,7 +22,7 @@ class OwnersSideContract:
         raise NotImplementedError
 
     def test_a_key_opens_its_account_until_it_is_revoked(self, store: Any) -> None:
-        account = Account(id=ME, currency="EUR", allowed_ips=("192.0.2.7",))
+        account = Account(id=ME, currency="EUR", allowed_ips=("192.0.2.7",), dialect="panel")
         first = store.add_account(account)
         store.add_key(ME, "an old key")
         assert store.key_lookup(first) == store.key_lookup("an old key") == account
@@ -36,6 +36,18 @@ class OwnersSideContract:
             store.add_key(OTHER, key)
         assert store.key_lookup(key) == Account(id=ME)
         store.add_key(ME, key)  # which it has already
+
+    def test_a_key_may_have_a_dialect_of_its_own(self, store: Any) -> None:
+        first = store.add_account(Account(id=ME, dialect="panel"))
+        store.add_key(ME, "another key", dialect="standard")
+        store.add_key(ME, "another key")  # which it has already
+        assert store.key_lookup(first) == Account(id=ME, dialect="panel")
+        assert store.key_lookup("another key") == Account(id=ME, dialect="standard")
+        store.add_account(Account(id=ME))
+        assert store.key_lookup(first) == Account(id=ME)
+        with pytest.raises(ValueError, match=r"the dialects are: standard, panel\."):
+            store.add_key(ME, "a third key", dialect="document")
+        assert store.key_lookup("a third key") is None
 
     def test_an_account_that_many_processes_add_at_once_is_added_once(self, store: Any) -> None:
         """As the workers of a panel do that fill an empty database."""
@@ -69,7 +81,8 @@ class OwnersSideContract:
     def test_a_new_price_list_takes_the_place_of_the_old_one(self, store: Any) -> None:
         account = Account(id=ME)
         assert list(store.catalog(account)) == []
-        dear, cheap = service(2, rate=Decimal("99.99999999")), service(7, "Poll", rate=Decimal("0.00000001"))
+        dear = service(2, rate=Decimal("99.99999999"), desc="Real people", average_time="2 hours")
+        cheap = service(7, "Poll", rate=Decimal("0.00000001"), desc="")
         for services in ([dear, cheap], [], [cheap]):
             store.set_services(services)
             assert list(store.catalog(account)) == services

@@ -61,6 +61,7 @@ class ExistingStore(hooks.Wallet):
             session.execute(sa.delete(models.Service))
             for service in services:
                 columns = asdict(service)
+                assert columns.pop("desc") is columns.pop("average_time") is None  # which this panel does not know
                 session.add(models.Service(minimum=columns.pop("min"), maximum=columns.pop("max"), **columns))
 
     def add_account(

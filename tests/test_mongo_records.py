@@ -63,6 +63,8 @@ def answered(panel: Panel, action: str, **params: Any) -> tuple[int, Any]:
         {"params": ["link"]},
         {"start_count": "many"},
         {"number": 1.0},
+        {"children": [Int64(4), "5"]},
+        {"children": None},
     ],
     ids=repr,
 )
@@ -103,7 +105,14 @@ def test_the_newest_entry_of_a_ledger(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"rate": 0.5}, {"rate": Int64(-1)}, {"type": "Unknown"}, {"min": Int64(9), "max": Int64(3)}, {"name": None}],
+    [
+        {"rate": 0.5},
+        {"rate": Int64(-1)},
+        {"type": "Unknown"},
+        {"min": Int64(9), "max": Int64(3)},
+        {"name": None},
+        {"desc": 5},
+    ],
     ids=repr,
 )
 def test_a_row_of_the_price_list(
@@ -117,12 +126,33 @@ def test_a_row_of_the_price_list(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"allowed_ips": "everywhere"}, {"allowed_ips": ["everywhere"]}, {"currency": 5}], ids=repr
+    "changes",
+    [{"allowed_ips": "everywhere"}, {"allowed_ips": ["everywhere"]}, {"currency": 5}, {"dialect": "document"}],
+    ids=repr,
 )
 def test_an_account(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]) -> None:
     db["smmapi_accounts"].update_one({"_id": 1}, {"$set": changes})
     assert answered(panel, "balance") == FAILED
     assert "The document with _id 1 cannot be read" in caplog.text
+
+
+def test_documents_that_are_older_than_a_field_are_read(panel: Panel, db: Any) -> None:
+    order = panel.place()
+    for collection, names in {
+        "orders": ["children"],
+        "services": ["desc", "average_time"],
+        "accounts": ["dialect"],
+    }.items():
+        db[f"smmapi_{collection}"].update_many({}, {"$unset": dict.fromkeys(names, 1)})
+    panel.store.forget()
+    assert panel.read(order) == order
+    assert answered(panel, "services")[0] == answered(panel, "status", order=order.id)[0] == 200
+
+
+def test_a_key_whose_dialect_there_is_not(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture) -> None:
+    db["smmapi_keys"].update_many({}, {"$set": {"dialect": "document"}})
+    assert answered(panel, "balance") == FAILED
+    assert "the dialects are: standard, panel." in caplog.text
 
 
 @pytest.mark.parametrize("changes", [{"status": "Done"}, {"n": "first"}, {"created": None}])

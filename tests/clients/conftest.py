@@ -9,6 +9,8 @@ import pytest
 from ..panel import Panel, serve
 from ..test_example_app import Demo, running
 
+pytest.register_assert_rewrite("tests.clients.contract", "tests.clients.programs")
+
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:

@@ -8,7 +8,7 @@ import select
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def find(program: str, *check: str) -> str:
     path = shutil.which(program)
     if path and (not check or subprocess.run([path, *check], capture_output=True).returncode == 0):
         return path
-    missing = f"No {program} was found that {'has what its client needs' if path else 'could be started'}."
+    missing = f"The {program} that was found lacks what its client needs." if path else f"No {program} was found."
     if os.environ.get("CI") == "true":
         pytest.fail(missing)
     pytest.skip(missing)
@@ -46,8 +46,10 @@ class Program:
     def call(self, url: str, key: str, method: str, arguments: tuple[Any, ...]) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([url, key, method, arguments]) + "\n")
-        self._process.stdin.flush()
+        assert not self._process.stdin.closed, "It ended at an earlier call."
+        with suppress(BrokenPipeError):  # it has ended; what it says of that comes below
+            self._process.stdin.write(json.dumps([url, key, method, arguments]) + "\n")
+            self._process.stdin.flush()
         # It writes nothing but answers, so its buffer is empty before each of them.
         ready, _, _ = select.select([self._process.stdout], [], [], TIMEOUT)
         line = self._process.stdout.readline() if ready else ""
