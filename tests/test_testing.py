@@ -100,6 +100,7 @@ CAUGHT: Mapping[type[hosts.Right], str] = {
     hosts.NoEmoji: "test_parameters_are_kept_to_the_letter",
     hosts.FloatCharges: "test_every_field_of_an_order_is_kept",
     hosts.TextStatus: "test_every_field_of_an_order_is_kept",
+    hosts.ListOfChildren: "test_every_field_of_an_order_is_kept",
     hosts.NaiveTimes: "test_times_are_aware_and_utc",
     hosts.LocalTimes: "test_times_are_aware_and_utc",
     hosts.NumbersOfEachAccount: "test_numbers_grow_and_are_unique",

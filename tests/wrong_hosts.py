@@ -649,6 +649,14 @@ class TextStatus(Right):
         return super().add(replace(order, status=status))
 
 
+class ListOfChildren(Right):
+    """The numbers of child orders come back as JSON has them."""
+
+    def add(self, order: Order) -> Order:
+        children: Any = [*order.children]
+        return super().add(replace(order, children=children))
+
+
 class NaiveTimes(Right):
     """Times come back without their zone."""
 
