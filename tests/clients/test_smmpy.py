@@ -11,7 +11,7 @@ from smmpy import smm
 from example_app.demo import NO_MONEY_KEY, PANEL_KEY, SERVICES
 
 from ..panel import LINK, WRONG_KEY, Panel
-from ..test_example_app import Demo
+from ..test_example_app import Demo, running
 from .contract import TOO_EARLY, UNKNOWN, url_of
 
 
@@ -127,6 +127,12 @@ def test_in_an_app_whose_own_dialect_it_is_it_raises_what_is_wrong_with_its_key(
     assert smm(panel_url, panel.key).get_balance() == {"balance": "100.00000000", "currency": "USD"}
     assert refusal(smm(panel_url, WRONG_KEY).get_balance) == "Invalid API key"
     assert refusal(smm(panel_url, "0123456789abcdef").get_balance) == "Invalid API key format"
+
+
+def test_a_demo_that_speaks_it_to_all_has_the_text_for_every_key() -> None:
+    with running(EXAMPLE_STORE="memory", FLASK_SMMAPI_DIALECT="panel") as demo:
+        assert refusal(smm(url_of(demo), WRONG_KEY).get_balance) == "Invalid API key"
+        assert refusal(smm(url_of(demo), NO_MONEY_KEY).add_order, 123, LINK, 1000) == "Not enough funds on balance"
 
 
 def test_elsewhere_it_raises_the_status_and_never_sees_the_text(demo: Demo) -> None:
