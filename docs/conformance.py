@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import TypeAlias
 from urllib.parse import quote
 
+from flask_smmapi.hooks import DIALECT_NAMES
 from tests.exchanges import (
     BODIES,
-    DIALECTS,
     EXCHANGES,
     KEY,
     RAW,
@@ -30,13 +30,14 @@ Played: TypeAlias = "tuple[str, Reply]"
 HEAD = """# Conformance
 
 What the server answers, action by action and form by form, in both dialects. `make docs` writes this page: it sends
-each request to a new panel over HTTP, three times: as a urlencoded form, as multipart, and as JSON. It stops if the
-three answers differ.
+each request to a new panel over HTTP. Those of an action it sends three times, as a urlencoded form, as multipart, and
+as JSON with texts; it stops if the three answers differ.
 
 The panel has an order in each status. They have the numbers 1, 2, 3, …, and the ObjectIds `507f1f77bcf86cd799439001`,
-`…002`, `…003`, …; 99 is nobody's. `65f0c0ffee65f0c0ffee65f0` stands for an ObjectId that the server has minted for the
-answer. Each request has the `key` too. A line that begins with `>` is a request, the others are answers with their HTTP
-status. Line breaks after commas are this page's; the server sends none.
+`…002`, `…003`, …; 99 is nobody's. (`tests/exchanges.py` has them.) `65f0c0ffee65f0c0ffee65f0` stands for an ObjectId
+that the server has minted for the answer. The requests of the actions have the `key` too. A line that begins with `>`
+is a request, the others are answers with their HTTP status. Line breaks after commas are this page's; the server sends
+none.
 
 ## Where the dialects differ
 
@@ -60,7 +61,12 @@ DIFFERENCES = (
         "the field's clients read `charge` at the top",
     ),
     ("`status` of one unknown order", "a map with one entry", "`error` at the top", "likewise"),
-    ("Awaiting, Fail, Error", "as they are", "Pending, Canceled, Canceled", "resellers' scripts know six words"),
+    (
+        "Awaiting, Fail, Error",
+        "as they are",
+        "Pending, Canceled, Canceled",
+        "resellers' scripts know six for orders",
+    ),
     (
         "rows of `services`",
         "the document's nine fields",
@@ -78,8 +84,10 @@ DIFFERENCES = (
 FOOT = """
 An account speaks the dialect that its key lookup names, `Account(id, dialect="panel")`, which may be another one for
 each of its keys; else the app's `SMMAPI_DIALECT`. What fails before an account is known speaks the app's. A request
-decides nothing, and either dialect takes either form of an id. Money, orders, rules and texts are the same: the tests
-play each request of this page in both dialects, and compare what is stored then.
+decides nothing, and either dialect takes either form of an id. 405, 413, 429, 500 and 503 keep their status in both,
+and so does a body that cannot be read: they are for what stands between, and for whoever watches it. Money, orders,
+rules and texts are the same: the tests play each request of this page in both dialects, and compare what is stored
+then.
 
 """
 
@@ -91,11 +99,13 @@ def page() -> str:
 
 def _sections() -> Iterator[str]:
     for action, exchanges in EXCHANGES.items():
-        played = {exchange.form: [_play(dialect, action, exchange) for dialect in DIALECTS] for exchange in exchanges}
+        played = {
+            exchange.form: [_play(dialect, action, exchange) for dialect in DIALECT_NAMES] for exchange in exchanges
+        }
         yield _section(action, played)
     yield _section(
         "Bodies, methods and keys",
-        {request.form: [_play_raw(dialect, request) for dialect in DIALECTS] for request in RAW},
+        {request.form: [_play_raw(dialect, request) for dialect in DIALECT_NAMES] for request in RAW},
         "Here is all that was sent. The app speaks the dialect; a body may have 500 bytes, a caller one failure.\n\n",
     )
 
@@ -129,7 +139,7 @@ def _play_raw(dialect: str, request: Raw) -> Played:
 def _block(played: list[Played]) -> str:
     """Both dialects' request and answer; each once, where they are the same."""
     lines: list[str] = []
-    for (request, reply), dialect in zip(played, DIALECTS, strict=True):
+    for (request, reply), dialect in zip(played, DIALECT_NAMES, strict=True):
         if f"> {request}" not in lines:
             lines.append(f"> {request}")
         if len(set(played)) > 1:

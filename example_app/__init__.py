@@ -24,8 +24,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """The panel, with the demo's accounts, services and orders in it.
 
     The environment chooses the store: ``EXAMPLE_STORE`` is ``mongodb`` or ``memory``; ``SMMAPI_MONGODB_URI`` names a
-    server; without it the demo starts one of its own, and keeps the data in ``instance/``. Every setting may come from
-    there too: ``FLASK_SMMAPI_DIALECT=panel``.
+    server; without it the demo starts one of its own, and keeps the data in ``instance/``. Every other setting may
+    come from there too: ``FLASK_SMMAPI_DIALECT=panel``.
 
     :param config: takes the place of the demo's own settings.
     :raises example_app.mongod.NoMongod: if there is no MongoDB to start.

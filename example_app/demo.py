@@ -35,7 +35,7 @@ def seed(smmapi: SmmApi) -> Demo:
     store = smmapi.store
     if list(store.catalog(Account(id=1))) != list(SERVICES):
         store.set_services(SERVICES)
-    standard, panel = Account(id=1), Account(id=2, dialect="panel")
+    standard, panel = Account(id=1, dialect="standard"), Account(id=2, dialect="panel")
     for account, key, balance, active in (
         (standard, STANDARD_KEY, MILLION, True),
         (panel, PANEL_KEY, MILLION, True),

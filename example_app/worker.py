@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from ipaddress import ip_address
@@ -27,7 +28,10 @@ def work() -> Flask:
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C is for the main process, which ends its workers in order
     threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
-    app = create_app()
+    try:
+        app = create_app()
+    except RuntimeError as wrong:  # a setting, for instance
+        sys.exit(str(wrong))
     threading.Thread(target=reconcile_forever, args=(app,), daemon=True).start()
     if _greeting.acquire(block=False):
         threading.Thread(target=greet, args=(app,), daemon=True).start()
@@ -73,7 +77,9 @@ def greet(app: Flask) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v2"
     kept = "in memory" if store_name() == "memory" else "in MongoDB, also when it ends"
     print(f"\nThe order API is at {url}. It keeps everything {kept}; Ctrl-C ends it. Try:\n")
-    print(f"  curl {url} -d key={STANDARD_KEY} -d action=balance\n")
+    print(f"  curl {url} -d key={STANDARD_KEY} -d action=balance")
+    order = "-d service=123 -d link=https://example.com/post -d quantity=1000"
+    print(f"  curl {url} -d key={STANDARD_KEY} -d action=add {order}\n")
     print("That account has these orders:\n")
     demo = app.extensions["demo"]
     for order in demo.orders:

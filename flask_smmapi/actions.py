@@ -106,6 +106,7 @@ def services(context: Context, account: Account, params: Params) -> ServiceList:
 
 def add(context: Context, account: Account, params: Params) -> Order:
     """Place an order; with an idempotency key, place it once."""
+    params = _without_idle_dripfeed(params)
     key = params.get("request_id")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise IncorrectParameter("request_id")
@@ -204,6 +205,13 @@ def _answers(found: Iterable[tuple[str, T | SmmError]], many: bool, verb: Callab
                 raise
             items.append((text, failure))
     return Answers(items, many)
+
+
+def _without_idle_dripfeed(params: Params) -> Params:
+    """*params* without runs and interval if both are 0, which clients with a column of integers send for none."""
+    if params.get("runs") == params.get("interval") == "0":
+        return {name: text for name, text in params.items() if name not in ("runs", "interval")}
+    return params
 
 
 def _fingerprint(params: Params) -> str:

@@ -30,10 +30,17 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @group.command("init-db")
+@click.option(
+    "--first-number",
+    type=click.IntRange(1, 2**31 - 1),
+    help="Number orders from here on, behind those of an API that was there before.",
+)
 @_command
-def init_db() -> None:
+def init_db(first_number: int | None) -> None:
     """Create what the store needs. May be run again at any time."""
     _verb("create_indexes", "needs no preparation")()
+    if first_number is not None:
+        _verb("begin_numbers", "numbers its orders itself")(first_number)
     click.echo("The store is ready.")
 
 

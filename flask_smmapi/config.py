@@ -47,7 +47,7 @@ def _is_uri(value: Any) -> bool:
 
 def _is_pattern(value: Any) -> bool:
     try:
-        return value is None or (isinstance(value, str) and bool(re.compile(value)))
+        return value is None or (_is_name(value) and value[0] != "/" and bool(re.compile(value)))
     except re.error:
         return False
 
@@ -106,7 +106,7 @@ SETTINGS: dict[str, Setting] = {
     "SMMAPI_KEY_PATTERN": Setting(
         keys.PATTERN,
         _is_pattern,
-        "a regular expression for the whole key, or None",
+        "a regular expression for the whole key, without delimiters, or None",
         "A regular expression that a key must match as a whole; `None` accepts any.",
         '"[0-9a-f]{32}"',
     ),

@@ -138,7 +138,9 @@ def _progress(order: Order) -> dict[str, Any]:
     done, orders = str(len(order.children)), list(order.children)
     if "runs" in order.params:
         return {"runs": done, "orders": orders}
-    return {"posts": done, "expiry": order.params.get("expiry", ""), "orders": orders}
+    if "delay" in order.params:  # which is required for a subscription, and for no other type
+        return {"posts": done, "expiry": order.params.get("expiry", ""), "orders": orders}
+    return {}
 
 
 def _error(failure: SmmError) -> dict[str, str]:

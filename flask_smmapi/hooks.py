@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from decimal import Decimal
 from ipaddress import ip_network
@@ -55,6 +55,7 @@ class Account:
     """
 
     id: AccountId
+    _: KW_ONLY
     currency: str | None = None
     allowed_ips: tuple[str, ...] = ()
     dialect: str | None = None
@@ -181,7 +182,7 @@ class Order:
     :param due_back: total to be paid back so far; never falls, never exceeds the charge.
     :param paid_back: total paid back so far.
     :param revision: raised by one by the store at each :meth:`OrderStore.replace`.
-    :param children: numbers of the orders that were placed for its runs or posts so far.
+    :param children: numbers of the orders that were placed for its runs or posts so far, for the same account.
     """
 
     id: str

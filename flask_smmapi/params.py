@@ -25,7 +25,7 @@ SEPARATORS = {
 _IDS = frozenset({"service", "order", "orders", "refill", "refills"})
 
 _BOOLEANS = {False: ("0", "1"), True: ("false", "true")}
-"""What a boolean counts as: in general what PHP writes into a form; where an id is due, what is none."""
+"""What a boolean counts as: in general what PHP's http_build_query writes; where an id is due, what is none."""
 
 _LINE_END = re.compile(r"\r\n|\n|\\n")  # the last one is a backslash and an n, which some clients send
 

@@ -45,6 +45,9 @@ class OwnersSideContract:
         assert store.key_lookup("another key") == Account(id=ME, dialect="standard")
         store.add_account(Account(id=ME))
         assert store.key_lookup(first) == Account(id=ME)
+        store.revoke_key("another key")
+        store.add_key(ME, "another key")
+        assert store.key_lookup("another key") == Account(id=ME)
         with pytest.raises(ValueError, match=r"the dialects are: standard, panel\."):
             store.add_key(ME, "a third key", dialect="document")
         assert store.key_lookup("a third key") is None

@@ -26,8 +26,6 @@ from .panel import BARE, DRIPFEED, LINK, Panel
 KEY = "abcd1234.efgh5678-ijkl9012"
 WRONG = "abcd1234.efgh5678-ijkl9013"
 
-DIALECTS = ("standard", "panel")
-
 NEW_ID = "65f0c0ffee65f0c0ffee65f0"
 """Stands for each id that the server mints while it answers."""
 
@@ -182,7 +180,11 @@ EXCHANGES: dict[str, list[Exchange]] = {
         _add("an idempotency key that cannot be one", 123, link=LINK, quantity=10, request_id="short"),
     ],
     "status": [
-        *(Exchange(f"one order, {name.upper()}", {"order": f"{{{name}}}"}) for name in NAMES[:10]),
+        *(
+            Exchange(f"one order, {name.upper()}", {"order": f"{{{name}}}"})
+            for name in NAMES[:10]
+            if name != "refilled"
+        ),
         Exchange("one order, a drip-feed after two runs", {"order": "{dripfeed}"}),
         Exchange("one order, a subscription after one post", {"order": "{subscription}"}),
         Exchange("one order, unknown", {"order": "{unknown}"}),
@@ -253,7 +255,7 @@ RAW = [
         _JSON,
     ),
     Raw(
-        "JSON with a boolean, which counts as PHP writes it",
+        "JSON with a boolean, which counts as 1 or 0",
         json.dumps(
             {
                 "key": KEY,
@@ -265,6 +267,13 @@ RAW = [
                 "delay": 0,
                 "posts": False,
             }
+        ).encode(),
+        _JSON,
+    ),
+    Raw(
+        "JSON with a zero for what is not wanted",
+        json.dumps(
+            {"key": KEY, "action": "add", "service": 123, "link": LINK, "quantity": 10, "runs": 0, "interval": 0}
         ).encode(),
         _JSON,
     ),

@@ -390,5 +390,5 @@ def test_the_currency_is_the_accounts_else_the_apps(config: dict[str, str], own:
 def test_json_numbers_and_booleans_are_as_good_as_text(panel: Panel) -> None:
     params = {"service": 14, "link": LINK, "quantity": 1000, "country": True, "device": 5, "type_of_traffic": False}
     order = accepted(panel, params, as_json=True)
-    texts = {"quantity": "1000", "country": "true", "device": "5", "type_of_traffic": "false"}
+    texts = {"quantity": "1000", "country": "1", "device": "5", "type_of_traffic": "0"}
     assert order.params == {"link": LINK, **texts}

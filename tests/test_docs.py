@@ -205,7 +205,7 @@ class TestYourOwnStorage:
         assert excerpt == KIT or any(excerpt in path.read_text("utf-8") for path in files)
 
     def test_the_query_finds_a_wrong_balance_and_nothing_else(self, app: Flask) -> None:
-        _, query = blocks("docs/your-own-storage.md", "sql")
+        _, _, query = blocks("docs/your-own-storage.md", "sql")
         with app.extensions["panel"].transaction() as session:
             assert session.execute(sa.text(query)).all() == []
             session.get_one(User, 1).balance += 1
@@ -213,7 +213,7 @@ class TestYourOwnStorage:
             assert [row.id for row in session.execute(sa.text(query))] == [1]
 
     def test_the_column_is_added_to_a_table_that_was_there_first(self, postgres_url: str) -> None:
-        added, _ = blocks("docs/your-own-storage.md", "sql")
+        added, _, _ = blocks("docs/your-own-storage.md", "sql")
         with psycopg.connect(postgres_url) as connection:
             connection.execute("CREATE TABLE transactions (id SERIAL, user_id INTEGER, amount NUMERIC(20, 8))")
             connection.execute(added)
@@ -221,6 +221,13 @@ class TestYourOwnStorage:
             connection.execute(row)
             with pytest.raises(psycopg.errors.UniqueViolation):
                 connection.execute(row)
+
+    def test_numbers_begin_behind_those_of_before(self, app: Flask) -> None:
+        _, restart, _ = blocks("docs/your-own-storage.md", "sql")
+        with app.extensions["panel"].transaction() as session:
+            session.execute(sa.text(restart))
+        params = {"action": "add", "service": "123", "link": LINK, "quantity": "1000"}
+        assert client_of(app, seed.PANEL_KEY)(**params) == {"order": 500_001}
 
     @pytest.fixture
     def app(self, postgres_url: str) -> Iterator[Flask]:

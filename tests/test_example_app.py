@@ -175,11 +175,12 @@ def play_each_action(demo: Demo) -> None:
 
 
 def test_the_printed_lines_work_when_pasted_and_ctrl_c_ends_it(demo: Demo) -> None:
-    balance, status = (
+    balance, added, status = (
         json.loads(subprocess.run(line.split(), capture_output=True, check=True).stdout)
         for line in re.findall(r"^  (curl .+)$", demo.printed, re.MULTILINE)
     )
     assert balance == {"balance": "1000000.00000000", "currency": "USD"}
+    assert list(added) == ["order"]
     assert (status["status"], status["charge"]) == ("Pending", "1.00000000")
     assert demo.stop() == 0
 

@@ -27,9 +27,9 @@ from flask import Flask
 from example_app.existing_panel import create_app, database, default_url
 from example_app.existing_panel.database import Database
 from example_app.existing_panel.hooks import Wallet
-from example_app.existing_panel.models import Transaction
+from example_app.existing_panel.models import ApiKey, Transaction
 from example_app.existing_panel.orders import Orders
-from example_app.existing_panel.seed import KEY_1, KEY_2, OPENING, demo_users, seed
+from example_app.existing_panel.seed import KEY_1, KEY_2, OPENING, PANEL_KEY, demo_users, seed
 from flask_smmapi.ids import new_id
 from flask_smmapi.placement import now
 
@@ -221,6 +221,35 @@ class TestOutages:
         is_told = sys.version_info >= (3, 11) or not url.startswith("sqlite")  # what kind of failure it is
         with serve(app) as api:
             assert post(api, "services").status == (500 if is_told else 503)
+
+
+class TestDialects:
+    def status(self, app: Flask, key: str) -> Any:
+        order = app.test_client().post("/api/v2", data={"key": key, "action": "add", **A_HUNDRED}).get_json()["order"]
+        return app.test_client().post("/api/v2", data={"key": key, "action": "status", "order": order}).get_json()
+
+    def test_a_key_has_its_own(self, app: Flask) -> None:
+        assert self.status(app, PANEL_KEY)["status"] == "Pending"
+        [order] = self.status(app, KEY_1).values()
+        assert order["status"] == "Awaiting"
+
+    def test_all_may_speak_another(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FLASK_SMMAPI_DIALECT", "panel")
+        app = create_app(url, orders="sql")
+        seed(app)
+        assert self.status(app, KEY_1)["status"] == "Pending"
+        app.extensions["panel"].close()
+
+    def test_one_that_there_is_not_does_not_get_into_the_table(self, app: Flask, other_database: Database) -> None:
+        with pytest.raises(sa.exc.IntegrityError), other_database.transaction() as session:
+            session.execute(sa.update(ApiKey).values(dialect="pannel"))
+
+
+def test_a_table_that_lacks_a_column_is_a_sentence(app: Flask, url: str, other_database: Database) -> None:
+    with other_database.transaction() as session:
+        session.execute(sa.text("ALTER TABLE api_orders DROP COLUMN children"))
+    with pytest.raises(RuntimeError, match=r"\AThe table api_orders lacks children; add that with ALTER TABLE\.\Z"):
+        create_app(url, orders="sql")
 
 
 class TestMoney:

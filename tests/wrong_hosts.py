@@ -91,7 +91,7 @@ class Unusual(Right):
 
     def key_lookup(self, key: str) -> Account | None:
         account = super().key_lookup(key)
-        return account and Member(account.id, "EUR", share=PAYS[account.id])
+        return account and Member(account.id, currency="EUR", share=PAYS[account.id])
 
     def catalog(self, account: Any) -> Iterator[Service]:
         return (replace(row, rate=price(row.rate, account.share, 100_000)) for row in SERVICES)

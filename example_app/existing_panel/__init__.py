@@ -42,6 +42,7 @@ def create_app(database_url: str | None = None, *, orders: str | None = None) ->
 def create_panel(database_url: str | None) -> Flask:
     """The panel as it was before."""
     app = Flask(__name__)
+    app.config.from_prefixed_env()  # FLASK_SMMAPI_DIALECT=panel, for instance
     app.extensions["panel"] = Database(database_url or os.environ.get("DATABASE_URL") or default_url(app))
     app.cli.add_command(seed_command)
     add_pages(app)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Engine, create_engine, event, func, inspect, make_url, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -55,12 +55,18 @@ class Database:
             raise
 
     def create_tables(self) -> None:
-        """Create the tables that are not there. Workers that start together may all do so."""
-        with self.transaction() as session:
-            if self.writer.dialect.name == "postgresql":
-                session.execute(select(func.pg_advisory_xact_lock(1)))  # one after the other
-            Base.metadata.create_all(session.connection())
-        self.close()  # whoever is forked now must not share a connection
+        """Create the tables that are not there. Workers that start together may all do so.
+
+        :raises RuntimeError: if a table that is there lacks a column.
+        """
+        try:
+            with self.transaction() as session:
+                if self.writer.dialect.name == "postgresql":
+                    session.execute(select(func.pg_advisory_xact_lock(1)))  # one after the other
+                Base.metadata.create_all(session.connection())
+                _require_columns(session)
+        finally:
+            self.close()  # whoever is forked now must not share a connection
 
     def close(self) -> None:
         """Close the connections that nobody uses; new ones are opened when they are needed."""
@@ -111,6 +117,16 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     with suppress(sqlite3.OperationalError):  # a process that has started with us is doing it; the file remembers
         connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _require_columns(session: Session) -> None:
+    """A table of an earlier release lacks what a later one keeps."""
+    inspector = inspect(session.connection())
+    for table in Base.metadata.sorted_tables:
+        there = {column["name"] for column in inspector.get_columns(table.name)}
+        lacking = [column.name for column in table.columns if column.name not in there]
+        if lacking:
+            raise RuntimeError(f"The table {table.name} lacks {', '.join(lacking)}; add that with ALTER TABLE.")
 
 
 def _is_away(failure: DBAPIError | PoolTimeout) -> bool:

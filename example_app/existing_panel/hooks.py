@@ -22,10 +22,10 @@ from .models import ApiKey, Transaction, User
 
 def key_lookup(database: Database, key: str) -> Account | None:
     """The account of an active key, if its user is active too."""
-    query = select(User.id).join(ApiKey).where(ApiKey.digest == digest(key), ~ApiKey.revoked, User.active)
+    is_active = (ApiKey.digest == digest(key), ~ApiKey.revoked, User.active)
     with database.transaction(writing=False) as session:
-        user_id = session.scalar(query)
-    return None if user_id is None else Account(id=user_id)
+        found = session.execute(select(User.id, ApiKey.dialect).join(ApiKey).where(*is_active)).first()
+    return None if found is None else Account(id=found.id, dialect=found.dialect)
 
 
 def catalog(database: Database, account: Account) -> ServiceList:

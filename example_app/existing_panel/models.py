@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, DateTime, Dialect, ForeignKey, Numeric, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, ForeignKey, Numeric, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -76,13 +76,18 @@ class User(Base):
 
 
 class ApiKey(Base):
-    """32 lower-case hexadecimal characters that open a user's account; only their SHA-256 is kept."""
+    """32 lower-case hexadecimal characters that open a user's account; only their SHA-256 is kept.
+
+    :param dialect: of the software that has the key, ``standard`` or ``panel``; None for the app's.
+    """
 
     __tablename__ = "api_keys"
+    __table_args__ = (CheckConstraint("dialect IN ('standard', 'panel')"),)
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     revoked: Mapped[bool] = mapped_column(default=False)
+    dialect: Mapped[str | None] = mapped_column(String(20))
 
 
 class Service(Base):

@@ -17,6 +17,7 @@ from .models import ApiKey, Service, User
 
 KEY_1 = "a11ce001a11ce001a11ce001a11ce001"
 KEY_2 = "b0b00002b0b00002b0b00002b0b00002"
+PANEL_KEY = "a11ce004a11ce004a11ce004a11ce004"
 KEY_OF_INACTIVE = "deadbee3deadbee3deadbee3deadbee3"
 
 OPENING = Decimal(1_000)
@@ -33,6 +34,7 @@ def seed(app: Flask) -> None:
         session.flush()  # the users must be there before their keys
         for key, user in users.items():
             session.merge(ApiKey(digest=digest(key), user_id=user.id, revoked=False))
+        session.merge(ApiKey(digest=digest(PANEL_KEY), user_id=1, revoked=False, dialect="panel"))
     wallet = Wallet(database)
     for user in users.values():
         wallet.credit(user.id, OPENING, "opening")
@@ -78,6 +80,7 @@ def seed_command() -> None:
     click.echo("API keys:\n")
     for key, user in demo_users().items():
         click.echo(f"  {key}  {user.name}, {user.discount} % off" if user.active else f"  {key}  {user.name}, inactive")
+    click.echo(f"  {PANEL_KEY}  Alice, in the panel dialect")
     click.echo("\nWhile the panel runs, try:\n")
     curl = f"curl {url} -d key={KEY_1}"
     for params in (

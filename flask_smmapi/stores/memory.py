@@ -94,6 +94,7 @@ class MemoryStore:
         """Refuse *key* from now on."""
         with self._lock:
             self._account_of.pop(keys.digest(key), None)
+            self._dialect_of.pop(keys.digest(key), None)
 
     def set_services(self, services: Iterable[Service]) -> None:
         """Put *services* in the place of the price list."""

@@ -47,7 +47,7 @@ STORE = MemoryStore()
 # Records
 
 MINE = Account(7)
-YOURS = Account("0b5c", "EUR", ("192.0.2.7", "2001:db8::/32"))
+YOURS = Account("0b5c", currency="EUR", allowed_ips=("192.0.2.7", "2001:db8::/32"), dialect="panel")
 OTHERS = Account(id=8, currency=None, allowed_ips=())
 
 LIKES = Service(1, "Likes", "Default", "YouTube", Decimal("1.00"), 10, 1000)

@@ -50,6 +50,13 @@ class MongoStore(Accounts, Ledger, Orders):
         """
         self._connection.create_indexes()
 
+    def begin_numbers(self, first: int) -> None:
+        """Give new orders and refills numbers from *first* on: behind those of an API that was there before.
+
+        Do it before the app is served: a process goes on with the numbers that it has reserved.
+        """
+        self._numbers.catch_up(first - 1)
+
     def missing_indexes(self) -> list[str]:
         """The indexes that are not there, not built yet, or others than they must be, as ``collection.index``."""
         return self._connection.missing_indexes()

@@ -69,7 +69,8 @@ class Accounts:
     def revoke_key(self, key: str) -> None:
         """Refuse *key* from now on."""
         with self._connection.verb():
-            self._connection["keys"].update_one({"_id": keys.digest(key)}, {"$set": {"active": False}})
+            revoked = {"$set": {"active": False}, "$unset": {"dialect": 1}}
+            self._connection["keys"].update_one({"_id": keys.digest(key)}, revoked)
 
 
 def _key_with_account(digest: str) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ class Numbers:
 
     def catch_up(self, number: int) -> None:
         """Go on behind *number*, which was given before, though the counter knows nothing of it."""
-        with self._lock:
+        with self._lock, self._connection.verb():
             self._connection["meta"].update_one({"_id": "numbers"}, {"$max": {"value": Int64(number)}}, upsert=True)
             self._next = self._end = 0
 
