@@ -1,8 +1,9 @@
 """Flask-SmmApi: the order API for social media services, inside any Flask app."""
 
 from .catalog import ServiceList
+from .desk import ClaimLost, Desk
 from .errors import SmmError
-from .extension import SmmApi
+from .extension import SmmApi, desk_of
 from .hooks import (
     Account,
     Catalog,
@@ -13,13 +14,18 @@ from .hooks import (
     Service,
     StoreUnavailable,
     Wallet,
+    WorkQueue,
 )
+from .placement import NotPossible
 from .statuses import OrderStatus, RefillStatus
 
 __all__ = [
     "Account",
     "Catalog",
+    "ClaimLost",
+    "Desk",
     "KeyLookup",
+    "NotPossible",
     "Order",
     "OrderStatus",
     "OrderStore",
@@ -31,4 +37,6 @@ __all__ = [
     "SmmError",
     "StoreUnavailable",
     "Wallet",
+    "WorkQueue",
+    "desk_of",
 ]

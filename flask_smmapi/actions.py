@@ -230,6 +230,7 @@ def _draft(context: Context, account: Account, params: Params, key: str | None, 
     row = SERVICE_TYPES[service.type]
     values = _values(context.schemas[service.type], row.required, service, params)
     count = row.count(values) * row.repeats(values)
+    moment = now()
     return Order(
         id=new_id(),
         account=account.id,
@@ -244,8 +245,9 @@ def _draft(context: Context, account: Account, params: Params, key: str | None, 
         refillable=service.refill,
         fingerprint=fingerprint,
         idempotency_key=key,
-        created=now(),
+        created=moment,
         remains=count,
+        due=moment,
     )
 
 
@@ -318,7 +320,9 @@ def _refill(context: Context, order: Order, refills: Iterable[Refill]) -> Refill
     if wait and any(moment and now() - moment < wait for moment in moments):
         raise RefillTooEarly
     n = last.n + 1 if last else 1
-    added = context.orders.add_refill(Refill(id=new_id(), account=order.account, order=order.id, n=n, created=now()))
+    moment = now()
+    asked = Refill(id=new_id(), account=order.account, order=order.id, n=n, created=moment, due=moment)
+    added = context.orders.add_refill(asked)
     if added is None:  # another caller was faster, so one is in flight
         raise RefillTooEarly
     return added

@@ -18,6 +18,7 @@ from limits.strategies import MovingWindowRateLimiter
 from . import actions, cli, config, parts
 from .actions import Context
 from .catalog import ServiceList
+from .desk import Desk
 from .dialects import DIALECTS
 from .errors import IncorrectOrderId, SmmError
 from .hooks import Account, Catalog, KeyLookup, LinkCheck, Order, OrderStore, Refill, Wallet
@@ -135,6 +136,11 @@ class SmmApi:
         return self._context.placement.reconcile(older_than)
 
     @property
+    def desk(self) -> Desk:
+        """The owner's verbs for orders and refills: hand them out, move them along, pay back."""
+        return self._state.desk
+
+    @property
     def store(self) -> Any:
         """What plays the parts that were not given; None if each of them was."""
         return self._state.store
@@ -175,6 +181,7 @@ class SmmApi:
         return State(
             store=store,
             context=context,
+            desk=Desk(context.orders, context.placement),
             key_lookup=players["key_lookup"],
             throttle=self._build_throttle(app),
             dialect=DIALECTS[settings["SMMAPI_DIALECT"]],
@@ -197,6 +204,14 @@ class SmmApi:
 
         names = ("SMMAPI_FAILED_ATTEMPTS", "SMMAPI_FAILED_ATTEMPTS_PER_IP")
         return Throttle(connect, *(parse_many(app.config[name]) for name in names))
+
+
+def desk_of(app: Flask) -> Desk:
+    """The desk of *app*, for code that has no request: a worker's loop, a scheduler.
+
+    :raises RuntimeError: if SmmApi is not registered there.
+    """
+    return state_of(app).desk
 
 
 def _check_names(app: Flask, parent: Blueprint | None) -> None:

@@ -183,6 +183,11 @@ class Order:
     :param paid_back: total paid back so far.
     :param revision: raised by one by the store at each :meth:`OrderStore.replace`.
     :param children: numbers of the orders that were placed for its runs or posts so far, for the same account.
+    :param claim: the token of the worker that has it, and
+    :param worker: his name; None if nobody does.
+    :param due: when the desk may hand it out: a new one at once, a claimed one when the claim runs out. Of one whose
+        work has begun, when it was last moved on.
+    :param reason: why it failed, for the owner.
     """
 
     id: str
@@ -208,6 +213,10 @@ class Order:
     number: int = 0
     revision: int = 0
     children: tuple[int, ...] = ()
+    claim: str | None = None
+    worker: str | None = None
+    due: datetime | None = None
+    reason: str | None = None
 
     @property
     def cost(self) -> Decimal:
@@ -224,6 +233,9 @@ class Refill:
     :param order: the id of the order.
     :param n: 1 for the order's first refill, 2 for the next; unique within the order.
     :param number: given by the store, like an order's.
+    :param claim: the token of the worker that has it, and
+    :param worker: his name; None if nobody does.
+    :param due: when the desk may hand it out, like an order's.
     """
 
     id: str
@@ -234,6 +246,9 @@ class Refill:
     status: RefillStatus = RefillStatus.PENDING
     number: int = 0
     revision: int = 0
+    claim: str | None = None
+    worker: str | None = None
+    due: datetime | None = None
 
 
 class KeyLookup(Protocol):
@@ -327,6 +342,21 @@ class OrderStore(Protocol[Id]):
     @abstractmethod
     def unsettled(self, before: datetime, /) -> Iterable[Order]:
         """Across all accounts: UNPAID orders created before *before*, VOIDING ones, and those not fully paid back."""
+
+
+class WorkQueue(Protocol):
+    """What an order store may do besides: say which work waits. The desk hands nothing out without it."""
+
+    @abstractmethod
+    def waiting(self, statuses: Sequence[OrderStatus], before: datetime, /, *, limit: int) -> Iterable[Order]:
+        """Across all accounts: at most *limit* orders in one of *statuses* that are due before *before*.
+
+        Those that have been due for longest come first.
+        """
+
+    @abstractmethod
+    def refills_waiting(self, statuses: Sequence[RefillStatus], before: datetime, /, *, limit: int) -> Iterable[Refill]:
+        """Like :meth:`waiting`, for refills."""
 
 
 LinkCheck: TypeAlias = Callable[[str], bool]

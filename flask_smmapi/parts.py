@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from .hooks import Catalog, KeyLookup, OrderStore, Wallet
+from .hooks import Catalog, KeyLookup, OrderStore, Wallet, WorkQueue
 
 
 def _verbs(protocol: type) -> dict[str, inspect.Signature]:
@@ -32,6 +32,9 @@ FUNCTIONS: dict[str, inspect.Signature] = {
 
 OBJECTS: dict[str, dict[str, inspect.Signature]] = {"wallet": _verbs(Wallet), "orders": _verbs(OrderStore)}
 """The parts that an object plays, and its verbs."""
+
+OPTIONAL: dict[str, dict[str, inspect.Signature]] = {"orders": _verbs(WorkQueue)}
+"""The verbs that its player may have besides."""
 
 
 def cast(given: Mapping[str, Any], store: Any) -> dict[str, Any]:
@@ -73,8 +76,11 @@ def _cast_object(part: str, given: Any, store: Any) -> Any:
     missing = [verb for verb, function in verbs.items() if not callable(function)]
     if missing:
         _refuse(part, _name(player), f"it lacks {', '.join(missing)}", "Add that")
-    for verb, function in verbs.items():
-        _check_call(part, _name(player), verb, function, OBJECTS[part][verb])
+    models = {**OBJECTS[part], **OPTIONAL.get(part, {})}
+    for verb, model in models.items():
+        function = getattr(player, verb, None)
+        if function is not None:
+            _check_call(part, _name(player), verb, function, model)
     return player
 
 

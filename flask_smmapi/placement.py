@@ -33,6 +33,10 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+class NotPossible(ValueError):
+    """The owner's verb cannot be done with that order; the sentence says why. Nothing was changed."""
+
+
 class Reconciled(NamedTuple):
     """What one run of :meth:`Placement.reconcile` did."""
 
@@ -99,7 +103,7 @@ class Placement:
         return self._reread(order)
 
     def _confirm(self, order: Order) -> Order:
-        return self._write(order, status=OrderStatus.AWAITING) or self._reread(order)
+        return self.write(order, status=OrderStatus.AWAITING) or self._reread(order)
 
     def _reread(self, order: Order) -> Order:
         """Somebody else decided about *order*: the order as it is if it lives."""
@@ -116,7 +120,7 @@ class Placement:
 
     def _abandon(self, order: Order, *, void: bool = True) -> bool:
         """Make an unpaid order disappear; False if it was somebody else's to decide, and nothing was done."""
-        voiding = order if order.status is OrderStatus.VOIDING else self._write(order, status=OrderStatus.VOIDING)
+        voiding = order if order.status is OrderStatus.VOIDING else self.write(order, status=OrderStatus.VOIDING)
         if voiding is None:
             return False
         if void:
@@ -137,32 +141,49 @@ class Placement:
                 raise NotCancelable
             return self._end(current, OrderStatus.CANCELED, current.count)
 
-        return self._until_decided(order, next_step)
+        return self.until_decided(order, next_step)
 
-    def close(self, order: Order, status: OrderStatus, remains: int) -> Order:
+    def close(
+        self,
+        order: Order,
+        status: OrderStatus,
+        remains: int | None = None,
+        *,
+        check: Callable[[Order], None] = lambda current: None,
+        **changes: Any,
+    ) -> Order:
         """End *order* in *status* with *remains* pieces undelivered, and pay back what those cost.
 
         Repeating it changes nothing.
 
         :param status: one of :data:`flask_smmapi.statuses.ENDS`.
-        :raises ValueError: if the order may not go there, or so many pieces cannot remain.
+        :param remains: None for what remains by then.
+        :param check: is shown the order as it is before each try, and may raise.
+        :param changes: of other fields, written with the status.
+        :raises NotPossible: if the order may not go there, or so many pieces cannot remain.
         """
-        if status not in ENDS or not 0 <= remains <= order.count:
-            raise ValueError(f"An order of {order.count} cannot end as {status.value} with {remains} remaining.")
+        if status not in ENDS or not 0 <= (remains or 0) <= order.count:
+            raise NotPossible(f"An order of {order.count} cannot end as {status.value} with {remains} remaining.")
 
         def next_step(current: Order) -> Order | None:
-            if (current.status, current.remains) == (status, remains):
+            check(current)
+            left = current.remains if remains is None else remains
+            if (current.status, current.remains) == (status, left):
                 return current
             if not is_allowed(current.status, status):
-                raise ValueError(f"Order {order.id} is {current.status.value}; it cannot become {status.value}.")
-            if current.status is OrderStatus.PARTIAL and remains < current.remains:
-                raise ValueError(f"Order {order.id} was paid back for {current.remains} remaining; that never falls.")
-            return self._end(current, status, remains)
+                raise NotPossible(f"Order {order.id} is {current.status.value}; it cannot become {status.value}.")
+            if current.status is OrderStatus.PARTIAL and left < current.remains:
+                raise NotPossible(f"Order {order.id} was paid back for {current.remains} remaining; that never falls.")
+            return self._end(current, status, left, **changes)
 
-        return self._until_decided(order, next_step)
+        return self.until_decided(order, next_step)
 
-    def _until_decided(self, order: Order, next_step: Callable[[Order], Order | None]) -> Order:
-        """Take *next_step* on fresh records until one is not overtaken; pay back before and after."""
+    def until_decided(self, order: Order, next_step: Callable[[Order], Order | None]) -> Order:
+        """Take *next_step* on fresh records until one is not overtaken; pay back before and after.
+
+        :param next_step: gives the order as it has written it; None if somebody was faster.
+        :raises ServiceUnavailable: if others are faster again and again, or the order is gone.
+        """
         current: Order | None = order
         for _ in range(_TRIES):
             if current is None:
@@ -173,10 +194,12 @@ class Placement:
             current = self._find(order)
         raise ServiceUnavailable
 
-    def _end(self, order: Order, status: OrderStatus, remains: int) -> Order | None:
+    def _end(self, order: Order, status: OrderStatus, remains: int, **changes: Any) -> Order | None:
         """The one write that says both what became of *order* and what it owes; None if somebody was faster."""
         due_back = subtract(order.charge, price(order.rate, order.count - remains, order.per))
-        return self._write(order, status=status, remains=remains, due_back=due_back, ended=now())
+        moment = now()
+        ended = {"remains": remains, "due_back": due_back, "ended": moment, "due": moment}
+        return self.write(order, status=status, **ended, **changes)
 
     def _settle(self, order: Order) -> Order:
         """Pay back what *order* owes; give it as it is then."""
@@ -185,7 +208,7 @@ class Placement:
                 return order
             reference = f"{order.id}:back:{to_units(order.paid_back)}"
             self._wallet.credit(order.account, subtract(order.due_back, order.paid_back), reference)
-            order = self._write(order, paid_back=order.due_back) or self._reread(order)
+            order = self.write(order, paid_back=order.due_back) or self._reread(order)
         raise ServiceUnavailable
 
     def reconcile(self, older_than: timedelta = timedelta(minutes=1)) -> Reconciled:
@@ -209,7 +232,8 @@ class Placement:
                 failed += 1
         return Reconciled(abandoned, paid_back, failed)
 
-    def _write(self, order: Order, **changes: Any) -> Order | None:
+    def write(self, order: Order, **changes: Any) -> Order | None:
+        """*order* with these changes, as it is stored then; None if somebody else has changed it meanwhile."""
         changed = replace(order, **changes)
         return replace(changed, revision=order.revision + 1) if self._orders.replace(changed) else None
 

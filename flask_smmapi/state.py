@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, current_app
 
 from .actions import Context
+from .desk import Desk
 from .dialects import Standard
 from .hooks import KeyLookup
 from .throttle import Throttle
@@ -25,6 +26,7 @@ class State:
 
     store: Any
     context: Context
+    desk: Desk
     key_lookup: KeyLookup
     throttle: Throttle
     dialect: Standard

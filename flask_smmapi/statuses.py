@@ -75,8 +75,21 @@ CANCELABLE = frozenset({_S.AWAITING, _S.PENDING})
 ENDS = frozenset({_S.COMPLETED, _S.PARTIAL, _S.CANCELED, _S.FAIL, _S.ERROR})
 """The work is over; what was not delivered is paid back."""
 
+BEGUN = frozenset({_S.PROCESSING, _S.IN_PROGRESS})
+"""Somebody works on it; it is never handed out again."""
+
 REFILLABLE = frozenset({_S.COMPLETED, _S.PARTIAL})
 """Only what was delivered can be refilled."""
+
+_DONE = frozenset({RefillStatus.COMPLETED, RefillStatus.REJECTED})
+
+REFILL_NEXT: dict[RefillStatus, frozenset[RefillStatus]] = {
+    RefillStatus.PENDING: _DONE | {RefillStatus.IN_PROGRESS},
+    RefillStatus.IN_PROGRESS: _DONE,
+    RefillStatus.COMPLETED: frozenset(),
+    RefillStatus.REJECTED: frozenset(),
+}
+"""The statuses that may follow each of a refill."""
 
 REFILL_IN_FLIGHT = frozenset({RefillStatus.PENDING, RefillStatus.IN_PROGRESS})
 """An order has one refill in one of these at a time."""

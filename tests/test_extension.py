@@ -593,7 +593,8 @@ def test_an_order_is_the_same_from_python_and_over_the_wire(
     ours = panel.smmapi.place(panel.account, {"link": LINK, **in_python})
     sent = panel.post("add", link=LINK, **on_the_wire).json["order"]
     theirs = panel.smmapi.status(panel.account, sent)
-    assert ours == panel.read(ours) == replace(theirs, id=ours.id, number=ours.number, created=ours.created)
+    own = {"id": ours.id, "number": ours.number, "created": ours.created, "due": ours.due}
+    assert ours == panel.read(ours) == replace(theirs, **own)
     assert panel.balance == 100 - 2 * ours.charge
 
 

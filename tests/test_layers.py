@@ -35,6 +35,7 @@ LAYERS = (
     "state",
     "throttle",
     "dialects",
+    "desk",
     "actions",
     "stores.mongo",
     "stores.memory",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from flask_smmapi import Account, Order, OrderStatus, SmmError
+from flask_smmapi import Account, NotPossible, Order, OrderStatus, SmmError
 from flask_smmapi.actions import ACTIONS, Context
 from flask_smmapi.errors import NotCancelable, NotEnoughFunds, ServiceUnavailable
 from flask_smmapi.params import clean
@@ -354,7 +354,7 @@ class TestTwoCallersAtEveryStep:
         def fail(store: MemoryStore, parts: Any, order: Order) -> Any:
             try:
                 return Placement(parts, parts).close(order, OrderStatus.FAIL, 600)
-            except ValueError as overtaken:
+            except NotPossible as overtaken:
                 return overtaken
 
         outcomes = set()
@@ -363,7 +363,7 @@ class TestTwoCallersAtEveryStep:
             outcomes.add((order.status, type(canceled), type(failed)))
             assert_exact(store)
         assert outcomes == {
-            (OrderStatus.CANCELED, Order, ValueError),
+            (OrderStatus.CANCELED, Order, NotPossible),
             (OrderStatus.FAIL, NotCancelable, Order),
         }
 
@@ -419,21 +419,21 @@ class TestPayingBack:
     def test_no_order_ends_impossibly(self, status: OrderStatus, remains: int) -> None:
         store = new_store()
         order = begun(store)
-        with pytest.raises(ValueError, match="cannot end"):
+        with pytest.raises(NotPossible, match="cannot end"):
             Placement(store, store).close(order, status, remains)
         assert read(store, order) == order
 
     def test_remains_of_a_partial_never_falls(self) -> None:
         store = new_store()
         order = partly_done(store)
-        with pytest.raises(ValueError, match="never falls"):
+        with pytest.raises(NotPossible, match="never falls"):
             Placement(store, store).close(order, OrderStatus.PARTIAL, 249)
         assert_exact(store)
 
     def test_a_final_order_stays_as_it_is(self) -> None:
         store = new_store()
         order = Placement(store, store).close(begun(store), OrderStatus.COMPLETED, 0)
-        with pytest.raises(ValueError, match="COMPLETED; it cannot become FAIL"):
+        with pytest.raises(NotPossible, match="COMPLETED; it cannot become FAIL"):
             Placement(store, store).close(order, OrderStatus.FAIL, 1000)
         assert store.balance(ACCOUNT.id) == OPENING - 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_smmapi import OrderStatus
+from flask_smmapi import NotPossible, OrderStatus
 from flask_smmapi.placement import Placement
 from flask_smmapi.statuses import ENDS, HIDDEN, ORDER_STATUSES, is_allowed
 
@@ -74,7 +74,7 @@ def test_an_order_ends_where_the_table_allows_it_and_nowhere_else(
     if end.value in FOLLOWING[current.value]:
         assert placement.close(order, end, remains).status is panel.read(order).status is end
     else:
-        with pytest.raises(ValueError, match=f"is {current.value}; it cannot become {end.value}"):
+        with pytest.raises(NotPossible, match=f"is {current.value}; it cannot become {end.value}"):
             placement.close(order, end, remains)
         assert panel.read(order) == order
         assert panel.balance == 99

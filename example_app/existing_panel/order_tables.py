@@ -57,6 +57,7 @@ class OrderRow(Base):
     __table_args__ = (
         sa.UniqueConstraint("account", "idempotency_key"),
         sa.Index("api_orders_page", "account", "number"),
+        sa.Index("api_orders_waiting", "status", "due"),
         sa.Index("api_orders_unsettled", "created", postgresql_where=UNSETTLED, sqlite_where=UNSETTLED),
         {"sqlite_autoincrement": True},  # else an order gets the number of one that was dropped
     )
@@ -84,12 +85,17 @@ class OrderRow(Base):
     paid_back: Mapped[Decimal]
     revision: Mapped[int]
     children: Mapped[tuple[int, ...]] = mapped_column(Numbers)
+    claim: Mapped[str | None] = mapped_column(sa.String(24))
+    worker: Mapped[str | None] = mapped_column(sa.String(100))
+    due: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(sa.Text)
 
 
 class RefillRow(Base):
     __tablename__ = "api_refills"
     __table_args__ = (
         sa.UniqueConstraint("account", "order", "n"),
+        sa.Index("api_refills_waiting", "status", "due"),
         {"sqlite_autoincrement": True},
     )
 
@@ -101,6 +107,9 @@ class RefillRow(Base):
     created: Mapped[datetime]
     status: Mapped[RefillStatus] = mapped_column(sa.Enum(RefillStatus, native_enum=False, length=20))
     revision: Mapped[int]
+    claim: Mapped[str | None] = mapped_column(sa.String(24))
+    worker: Mapped[str | None] = mapped_column(sa.String(100))
+    due: Mapped[datetime | None]
 
 
 def to_values(record: Order | Refill) -> dict[str, Any]:

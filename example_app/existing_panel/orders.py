@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from flask_smmapi import Order, OrderStatus, Refill
+from flask_smmapi import Order, OrderStatus, Refill, RefillStatus
 from flask_smmapi.hooks import AccountId
 from flask_smmapi.statuses import HIDDEN
 
@@ -61,6 +61,12 @@ class Orders:
         is_old = sa.or_(OrderRow.status != OrderStatus.UNPAID, OrderRow.created < before)
         return self._select(Order, sa.select(OrderRow).where(UNSETTLED, is_old))
 
+    def waiting(self, statuses: Sequence[OrderStatus], before: datetime, *, limit: int) -> Sequence[Order]:
+        return self._select(Order, _longest_waiting(OrderRow, statuses, before, limit))
+
+    def refills_waiting(self, statuses: Sequence[RefillStatus], before: datetime, *, limit: int) -> Sequence[Refill]:
+        return self._select(Refill, _longest_waiting(RefillRow, statuses, before, limit))
+
     def add_refill(self, refill: Refill) -> Refill | None:
         return self._insert(RefillRow, refill, unique=("account", "order", "n"))
 
@@ -87,6 +93,11 @@ class Orders:
         update = sa.update(row).where(*is_meant).values({**to_values(record), "revision": record.revision + 1})
         with self._database.transaction() as session:
             return session.scalar(update.returning(row.number)) is not None
+
+
+def _longest_waiting(row: type[Row], statuses: Sequence[Any], before: datetime, limit: int) -> sa.Select[Any]:
+    is_due = (row.status.in_(statuses), row.due < before)
+    return sa.select(row).where(*is_due).order_by(row.due, row.number).limit(limit)
 
 
 def _is_among(ids: Sequence[str | int], number: Any, *texts: Any) -> sa.ColumnElement[bool]:

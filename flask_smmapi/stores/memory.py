@@ -11,13 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from enum import Enum
+from typing import NamedTuple, TypeVar
 
 from .. import keys
 from ..catalog import ServiceList
 from ..hooks import Account, AccountId, Order, Refill, Service
 from ..money import ZERO, from_units, to_units
-from ..statuses import HIDDEN, OrderStatus
+from ..statuses import HIDDEN, OrderStatus, RefillStatus
+
+Record = TypeVar("Record", Order, Refill)
 
 
 class Movement(NamedTuple):
@@ -217,6 +220,14 @@ class MemoryStore:
         with self._lock:
             return tuple(order for order in self._orders.values() if _is_unsettled(order, before))
 
+    def waiting(self, statuses: Sequence[OrderStatus], before: datetime, *, limit: int) -> Iterable[Order]:
+        with self._lock:
+            return _longest_waiting(self._orders.values(), statuses, before, limit)
+
+    def refills_waiting(self, statuses: Sequence[RefillStatus], before: datetime, *, limit: int) -> Iterable[Refill]:
+        with self._lock:
+            return _longest_waiting(itertools.chain(*self._refills.values()), statuses, before, limit)
+
     # Refills
 
     def add_refill(self, refill: Refill) -> Refill | None:
@@ -261,6 +272,14 @@ def _same(earlier: Movement, units: int) -> bool:
     if earlier.units != units:
         raise ValueError(f"The reference {earlier.reference!r} was used with another amount before.")
     return True
+
+
+def _longest_waiting(
+    records: Iterable[Record], statuses: Sequence[Enum], before: datetime, limit: int
+) -> tuple[Record, ...]:
+    """What is in one of the *statuses* and due, that which has been due for longest first."""
+    due = [(record.due, record.number, record) for record in records if record.status in statuses and record.due]
+    return tuple(record for moment, _, record in sorted(due)[:limit] if moment < before)
 
 
 def _is_unsettled(order: Order, before: datetime) -> bool:

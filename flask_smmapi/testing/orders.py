@@ -52,6 +52,10 @@ def draft(account: AccountId, **changes: Any) -> Order:
         status=OrderStatus.AWAITING,
         start_count=999_999_999_997,
         children=(7, 2**31),
+        claim="c" * 24,
+        worker="worker 1 of 2, ö",
+        due=LATER,
+        reason="the link is private 😀",
     )
     return replace(order, **changes)
 
@@ -379,7 +383,8 @@ class OrderStoreContract(Contract):
     def test_every_field_of_a_refill_is_kept(self, host: Host, orders: OrderStore) -> None:
         for account in host.accounts:
             order = orders.add(self.draft(account))
-            refill = Refill(new_id(), account, order.id, 3, NOW, RefillStatus.REJECTED)
+            claim: dict[str, Any] = {"claim": "c" * 24, "worker": "worker 1 of 2, ö", "due": LATER}
+            refill = Refill(new_id(), account, order.id, 3, NOW, RefillStatus.REJECTED, **claim)
             added = orders.add_refill(refill)
             assert added is not None
             assert 0 < added.number < 2**31

@@ -112,6 +112,7 @@ class SmmOrder(Document):
             "name": "unsettled_created",
             "partialFilterExpression": {"unsettled": True},
         },
+        {"fields": ["status", "due", "number"], "name": "status_due_number"},
     )
     id = ObjectIdField(primary_key=True)
     account = DynamicField()
@@ -136,6 +137,10 @@ class SmmOrder(Document):
     paid_back = LongField()
     revision = LongField()
     children = ListField(LongField())
+    claim = StringField()
+    worker = StringField()
+    due = DateTimeField()
+    reason = StringField()
     unsettled = BooleanField()
 
 
@@ -146,6 +151,7 @@ class SmmRefill(Document):
         "refills",
         {"fields": ["account", "order", "n"], "name": "account_order_n", "unique": True},
         {"fields": ["account", "number"], "name": "account_number", "unique": True},
+        {"fields": ["status", "due", "number"], "name": "status_due_number"},
     )
     id = ObjectIdField(primary_key=True)
     account = DynamicField()
@@ -155,6 +161,9 @@ class SmmRefill(Document):
     created = DateTimeField()
     status = StringField()
     revision = LongField()
+    claim = StringField()
+    worker = StringField()
+    due = DateTimeField()
 
 
 class SmmEntry(Document):

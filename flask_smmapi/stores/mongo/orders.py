@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from bson.int64 import Int64
@@ -15,7 +16,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from ...hooks import AccountId, Order, Refill
-from ...statuses import HIDDEN, OrderStatus
+from ...statuses import HIDDEN, OrderStatus, RefillStatus
 from .connection import Connection
 from .records import Corrupt, from_order, from_refill, to_order, to_refill, whole
 
@@ -142,6 +143,18 @@ class Orders:
             if len(docs) < BLOCK:
                 return
             last = docs[-1]["_id"]
+
+    def waiting(self, statuses: Sequence[OrderStatus], before: datetime, *, limit: int) -> Iterable[Order]:
+        with self._connection.verb():
+            return [to_order(doc) for doc in self._longest_waiting("orders", statuses, before, limit)]
+
+    def refills_waiting(self, statuses: Sequence[RefillStatus], before: datetime, *, limit: int) -> Iterable[Refill]:
+        with self._connection.verb():
+            return [to_refill(doc) for doc in self._longest_waiting("refills", statuses, before, limit)]
+
+    def _longest_waiting(self, collection: str, statuses: Sequence[Enum], before: datetime, limit: int) -> Any:
+        query = {"status": {"$in": [status.value for status in statuses]}, "due": {"$lt": before}}
+        return self._connection[collection].find(query).sort([("due", 1), ("number", 1)]).limit(limit)
 
     def add_refill(self, refill: Refill) -> Refill | None:
         with self._connection.verb():

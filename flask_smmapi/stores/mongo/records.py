@@ -153,6 +153,10 @@ def to_order(doc: Doc) -> Order:
         number=whole(doc, "number"),
         revision=whole(doc, "revision"),
         children=_wholes(doc, "children"),
+        claim=optional(doc, "claim"),
+        worker=optional(doc, "worker"),
+        due=None if doc.get("due") is None else field(doc, "due", datetime),
+        reason=optional(doc, "reason"),
     )
 
 
@@ -180,6 +184,10 @@ def from_order(order: Order) -> dict[str, Any]:
         "paid_back": Int64(to_units(order.paid_back)),
         "revision": Int64(order.revision),
         "children": [Int64(number) for number in order.children],
+        "claim": order.claim,
+        "worker": order.worker,
+        "due": order.due,
+        "reason": order.reason,
         "unsettled": order.status in HIDDEN or order.paid_back != order.due_back,
     }
     if order.idempotency_key is not None:
@@ -198,6 +206,9 @@ def to_refill(doc: Doc) -> Refill:
         status=RefillStatus(doc["status"]),
         number=whole(doc, "number"),
         revision=whole(doc, "revision"),
+        claim=optional(doc, "claim"),
+        worker=optional(doc, "worker"),
+        due=None if doc.get("due") is None else field(doc, "due", datetime),
     )
 
 
@@ -216,4 +227,7 @@ def from_refill(refill: Refill) -> dict[str, Any]:
         "created": refill.created,
         "status": refill.status.value,
         "revision": Int64(refill.revision),
+        "claim": refill.claim,
+        "worker": refill.worker,
+        "due": refill.due,
     }

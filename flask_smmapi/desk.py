@@ -1,0 +1,293 @@
+"""The owner's side of orders: hands them to workers, moves them along, and pays back what was not delivered.
+
+Each verb looks at the order as it is stored, writes once, and may be repeated; a repeat changes nothing. Whoever works
+on an order presents the record that :meth:`Desk.claim` gave him: its token tells a worker that comes back late that
+somebody else has the order by now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from .errors import ServiceUnavailable
+from .hooks import Order, OrderStore, Refill, WorkQueue
+from .ids import new_id
+from .money import ZERO, price
+from .placement import NotPossible, Placement, now
+from .statuses import BEGUN, CANCELABLE, HIDDEN, REFILL_NEXT, OrderStatus, RefillStatus
+
+Record = TypeVar("Record", Order, Refill)
+
+LEASE = timedelta(minutes=5)
+"""How long a worker may hold an order before he must have begun with it."""
+
+_ROUNDS = 5
+"""How often a step is tried when others are faster again and again."""
+
+
+class ClaimLost(NotPossible):
+    """Somebody else has the order by now. Whoever hears this leaves it alone."""
+
+
+class Desk:
+    """What an owner does with orders and refills. It works over any order store and any wallet.
+
+    Each verb raises :class:`NotPossible` with a sentence that says why it cannot be done, :class:`ClaimLost` if the
+    record's claim is not the order's any more; nothing is changed then. The records that verbs give are the orders as
+    they are stored then.
+    """
+
+    def __init__(self, orders: OrderStore, placement: Placement) -> None:
+        self._orders = orders
+        self._placement = placement
+
+    # Handing out
+
+    def claim(
+        self, limit: int, worker: str, *, lease: timedelta = LEASE, rest: timedelta = timedelta(0)
+    ) -> list[Order]:
+        """Hand out waiting orders, those that wait for longest first, each to one worker: AWAITING becomes PENDING.
+
+        An order that was claimed and not started within its lease is handed out again; a started one never.
+
+        :param limit: how many at most.
+        :param worker: a name for the owner to read.
+        :param lease: how long the worker may take to :meth:`start`.
+        :param rest: how long a new order is left alone first, so that its client may still cancel it.
+        :raises RuntimeError: if the order store has no queue.
+        """
+        claimed: list[Order] = []
+        for _ in range(_ROUNDS):
+            page = list(self._queue.waiting(_CLAIMABLE, now() - rest, limit=limit - len(claimed)))
+            claimed += filter(None, (self._take(order, worker, lease) for order in page))
+            if not page or len(claimed) >= limit:
+                break
+        return claimed
+
+    def take(self, order: Order, worker: str, *, lease: timedelta = LEASE) -> Order:
+        """Hand out this one order, whoever had claimed it."""
+        current = self._read(order)
+        if current.status not in CANCELABLE:
+            raise NotPossible(f"Order {order.id} is {current.status.value}; it is handed out before the work begins.")
+        taken = self._take(current, worker, lease)
+        if taken is None:
+            raise ClaimLost(f"Order {order.id} was changed by somebody else just now.")
+        return taken
+
+    def stuck(self, older_than: timedelta = timedelta(days=1), *, limit: int = 100) -> list[Order]:
+        """Orders whose work has begun, and that were not moved on for so long; those that wait for longest first."""
+        return list(self._queue.waiting(_BEGUN, now() - older_than, limit=limit))
+
+    # Moving along
+
+    def start(self, order: Order, start_count: int = 0) -> Order:
+        """The work begins: PENDING becomes PROCESSING. **Do nothing outside before this was given back.**
+
+        Until then the client may cancel, and another worker may be given the order.
+
+        :param start_count: what the counter that the order raises stood at.
+        """
+        _require_whole("start_count", start_count)
+
+        def next_step(current: Order) -> Order | None:
+            _check_claim(order, current)
+            if current.status in BEGUN and current.start_count == start_count:
+                return current
+            if current.status is not OrderStatus.PENDING:
+                raise NotPossible(f"Order {order.id} is {current.status.value}; only a PENDING one can be started.")
+            return self._placement.write(current, status=OrderStatus.PROCESSING, start_count=start_count, due=now())
+
+        return self._placement.until_decided(self._read(order), next_step)
+
+    def progress(self, order: Order, remains: int) -> Order:
+        """The work goes on: IN_PROGRESS, with *remains* pieces not delivered yet."""
+        _require_whole("remains", remains, order.count)
+
+        def next_step(current: Order) -> Order | None:
+            self._check_begun(order, current)
+            if (current.status, current.remains) == (OrderStatus.IN_PROGRESS, remains):
+                return current
+            return self._placement.write(current, status=OrderStatus.IN_PROGRESS, remains=remains, due=now())
+
+        return self._placement.until_decided(self._read(order), next_step)
+
+    def complete(self, order: Order) -> Order:
+        """All was delivered."""
+        return self._close(order, OrderStatus.COMPLETED, 0)
+
+    def partial(self, order: Order, remains: int) -> Order:
+        """The work is over, and *remains* pieces will not be delivered: what they cost is paid back.
+
+        Once more with more remaining pays back the difference.
+        """
+        _require_whole("remains", remains, order.count)
+        return self._close(order, OrderStatus.PARTIAL, remains)
+
+    def cancel(self, order: Order) -> Order:
+        """Cancel whatever state the order is in before its end, or after a part: what remains is paid back."""
+        return self._close(order, OrderStatus.CANCELED)
+
+    def fail(self, order: Order, reason: str) -> Order:
+        """It cannot be done: what remains is paid back.
+
+        :param reason: for the owner; a client never sees it.
+        """
+        return self._close(order, OrderStatus.FAIL, reason=reason)
+
+    def place_child(self, order: Order, n: int, *, quantity: int, link: str | None = None) -> Order:
+        """Place the order for the *n*-th run of a drip-feed, or the *n*-th post of a subscription, and give it.
+
+        The parent has paid for its runs, or posts, and those cost nothing more; a post beyond them is charged at the
+        parent's price. Children are handed out like other orders; a client cannot cancel them.
+
+        :param n: 1, 2, 3, …; the same *n* is placed once.
+        :param link: None for the parent's.
+        :raises NotEnoughFunds: if a further post cannot be paid.
+        """
+        _require_whole("n", n - 1)
+        _require_whole("quantity", quantity - 1)
+        self._check_begun(order, self._read(order))
+        child = self._placement.place(_child(order, n, quantity, link or order.params.get("link", "")))
+
+        def next_step(current: Order) -> Order | None:
+            if child.number in current.children:
+                return current
+            self._check_begun(order, current)
+            return self._placement.write(current, children=(*current.children, child.number), due=now())
+
+        self._placement.until_decided(self._read(order), next_step)
+        return child
+
+    # Refills
+
+    def claim_refills(self, limit: int, worker: str, *, lease: timedelta = LEASE) -> list[Refill]:
+        """Hand out refills that wait, like :meth:`claim`; they stay PENDING until they are started."""
+        claimed: list[Refill] = []
+        for _ in range(_ROUNDS):
+            page = list(self._queue.refills_waiting([RefillStatus.PENDING], now(), limit=limit - len(claimed)))
+            for refill in page:
+                claimed += filter(None, [self._write_refill(refill, **_claim(worker, lease))])
+            if not page or len(claimed) >= limit:
+                break
+        return claimed
+
+    def start_refill(self, refill: Refill) -> Refill:
+        """The work begins: PENDING becomes IN_PROGRESS. Do nothing outside before this was given back."""
+        return self._move_refill(refill, RefillStatus.IN_PROGRESS)
+
+    def complete_refill(self, refill: Refill) -> Refill:
+        """What was lost is delivered again."""
+        return self._move_refill(refill, RefillStatus.COMPLETED)
+
+    def reject_refill(self, refill: Refill) -> Refill:
+        """Nothing is delivered again."""
+        return self._move_refill(refill, RefillStatus.REJECTED)
+
+    def stuck_refills(self, older_than: timedelta = timedelta(days=1), *, limit: int = 100) -> list[Refill]:
+        """Refills whose work has begun, and that were not moved on for so long."""
+        return list(self._queue.refills_waiting([RefillStatus.IN_PROGRESS], now() - older_than, limit=limit))
+
+    @property
+    def _queue(self) -> WorkQueue:
+        orders: Any = self._orders
+        if not (callable(getattr(orders, "waiting", None)) and callable(getattr(orders, "refills_waiting", None))):
+            raise RuntimeError(
+                f"The order store ({type(orders).__name__}) cannot say which work waits; give it the verbs waiting and "
+                "refills_waiting of flask_smmapi.WorkQueue."
+            )
+        queue: WorkQueue = orders
+        return queue
+
+    def _read(self, order: Order) -> Order:
+        found = next(iter(self._orders.find(order.account, [order.id])), None)
+        if found is None or found.status in HIDDEN:
+            raise NotPossible(f"Order {order.id} is not there.")
+        return found
+
+    def _take(self, order: Order, worker: str, lease: timedelta) -> Order | None:
+        return self._placement.write(order, status=OrderStatus.PENDING, **_claim(worker, lease))
+
+    def _check_begun(self, order: Order, current: Order) -> None:
+        _check_claim(order, current)
+        if current.status not in BEGUN:
+            raise NotPossible(f"Order {order.id} is {current.status.value}; its work must have begun for this.")
+
+    def _close(self, order: Order, status: OrderStatus, remains: int | None = None, **changes: Any) -> Order:
+        return self._placement.close(
+            self._read(order), status, remains, check=lambda current: _check_claim(order, current), **changes
+        )
+
+    def _move_refill(self, refill: Refill, status: RefillStatus) -> Refill:
+        for _ in range(_ROUNDS):
+            current = self._read_refill(refill)
+            _check_claim(refill, current)
+            if current.status is status:
+                return current
+            if status not in REFILL_NEXT[current.status]:
+                raise NotPossible(f"Refill {refill.id} is {current.status.value}; it cannot become {status.value}.")
+            written = self._write_refill(current, status=status, due=now())
+            if written is not None:
+                return written
+        raise ServiceUnavailable
+
+    def _read_refill(self, refill: Refill) -> Refill:
+        for found in self._orders.find_refills(refill.account, [refill.id]):
+            if found.id == refill.id:
+                return found
+        raise NotPossible(f"Refill {refill.id} is not there.")
+
+    def _write_refill(self, refill: Refill, **changes: Any) -> Refill | None:
+        changed = replace(refill, **changes)
+        return replace(changed, revision=refill.revision + 1) if self._orders.replace_refill(changed) else None
+
+
+_CLAIMABLE: Sequence[OrderStatus] = sorted(CANCELABLE)
+_BEGUN: Sequence[OrderStatus] = sorted(BEGUN)
+
+
+def _claim(worker: str, lease: timedelta) -> dict[str, Any]:
+    return {"claim": secrets.token_hex(12), "worker": worker, "due": now() + lease}
+
+
+def _check_claim(presented: Record, current: Record) -> None:
+    if presented.claim != current.claim:
+        raise ClaimLost(f"{type(current).__name__} {current.id} was given to another worker ({current.worker}).")
+
+
+def _require_whole(name: str, value: int, most: int = 2**63 - 1) -> None:
+    if not 0 <= value <= most:
+        raise NotPossible(f"{name} is {value}; it must be from 0 to {most}.")
+
+
+def _child(order: Order, n: int, quantity: int, link: str) -> Order:
+    is_paid = n <= int(order.params.get("runs") or order.params.get("posts") or 1)
+    rate = ZERO if is_paid else order.rate
+    moment = now()
+    return Order(
+        id=new_id(),
+        account=order.account,
+        service=order.service,
+        params={"link": link, "quantity": str(quantity)},
+        rate=rate,
+        per=order.per,
+        count=quantity,
+        charge=price(rate, quantity, order.per),
+        currency=order.currency,
+        cancelable=False,
+        refillable=order.refillable,
+        fingerprint=_fingerprint(["child", order.id, n, quantity, link]),
+        created=moment,
+        remains=quantity,
+        idempotency_key=f"{order.id}:{n}",
+        due=moment,
+    )
+
+
+def _fingerprint(values: Iterable[Any]) -> str:
+    return hashlib.sha256(json.dumps(list(values)).encode()).hexdigest()
