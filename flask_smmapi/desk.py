@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from .errors import ServiceUnavailable
+from .errors import IdempotencyKeyReused, ServiceUnavailable
 from .hooks import Order, OrderStore, Refill, WorkQueue
 from .ids import new_id
 from .money import ZERO, price
@@ -30,6 +30,9 @@ LEASE = timedelta(minutes=5)
 _ROUNDS = 5
 """How often a step is tried when others are faster again and again."""
 
+_SPARE = 16
+"""How many more are looked at than are wanted, since other workers may take the first ones at the same time."""
+
 
 class ClaimLost(NotPossible):
     """Somebody else has the order by now. Whoever hears this leaves it alone."""
@@ -40,7 +43,8 @@ class Desk:
 
     Each verb raises :class:`NotPossible` with a sentence that says why it cannot be done, :class:`ClaimLost` if the
     record's claim is not the order's any more; nothing is changed then. The records that verbs give are the orders as
-    they are stored then.
+    they are stored then. :class:`~flask_smmapi.errors.ServiceUnavailable` says that others have changed the order again
+    and again; repeat the verb.
     """
 
     def __init__(self, orders: OrderStore, placement: Placement) -> None:
@@ -54,7 +58,8 @@ class Desk:
     ) -> list[Order]:
         """Hand out waiting orders, those that wait for longest first, each to one worker: AWAITING becomes PENDING.
 
-        An order that was claimed and not started within its lease is handed out again; a started one never.
+        An order that was claimed and not started within its lease is handed out again; a started one never. While
+        many workers claim at once, one may be given fewer than there are; he asks again.
 
         :param limit: how many at most.
         :param worker: a name for the owner to read.
@@ -62,12 +67,12 @@ class Desk:
         :param rest: how long a new order is left alone first, so that its client may still cancel it.
         :raises RuntimeError: if the order store has no queue.
         """
+        waiting, moment = self._queue.waiting, now()
         claimed: list[Order] = []
-        for _ in range(_ROUNDS):
-            page = list(self._queue.waiting(_CLAIMABLE, now() - rest, limit=limit - len(claimed)))
-            claimed += filter(None, (self._take(order, worker, lease) for order in page))
-            if not page or len(claimed) >= limit:
-                break
+        for status, before in ((OrderStatus.PENDING, moment), (OrderStatus.AWAITING, moment - rest)):
+            for order in _page(waiting, [status], before, limit - len(claimed), _SPARE):
+                if len(claimed) < limit:
+                    claimed += filter(None, [self._take(order, worker, lease)])
         return claimed
 
     def take(self, order: Order, worker: str, *, lease: timedelta = LEASE) -> Order:
@@ -82,7 +87,7 @@ class Desk:
 
     def stuck(self, older_than: timedelta = timedelta(days=1), *, limit: int = 100) -> list[Order]:
         """Orders whose work has begun, and that were not moved on for so long; those that wait for longest first."""
-        return list(self._queue.waiting(_BEGUN, now() - older_than, limit=limit))
+        return _page(self._queue.waiting, sorted(BEGUN), now() - older_than, limit)
 
     # Moving along
 
@@ -107,7 +112,7 @@ class Desk:
 
     def progress(self, order: Order, remains: int) -> Order:
         """The work goes on: IN_PROGRESS, with *remains* pieces not delivered yet."""
-        _require_whole("remains", remains, order.count)
+        _require_whole("remains", remains, most=order.count)
 
         def next_step(current: Order) -> Order | None:
             self._check_begun(order, current)
@@ -126,7 +131,7 @@ class Desk:
 
         Once more with more remaining pays back the difference.
         """
-        _require_whole("remains", remains, order.count)
+        _require_whole("remains", remains, most=order.count)
         return self._close(order, OrderStatus.PARTIAL, remains)
 
     def cancel(self, order: Order) -> Order:
@@ -147,21 +152,21 @@ class Desk:
         parent's price. Children are handed out like other orders; a client cannot cancel them.
 
         :param n: 1, 2, 3, …; the same *n* is placed once.
+        :param quantity: at most what one run, or one post, has.
         :param link: None for the parent's.
         :raises NotEnoughFunds: if a further post cannot be paid.
         """
-        _require_whole("n", n - 1)
-        _require_whole("quantity", quantity - 1)
-        self._check_begun(order, self._read(order))
-        child = self._placement.place(_child(order, n, quantity, link or order.params.get("link", "")))
-
-        def next_step(current: Order) -> Order | None:
-            if child.number in current.children:
-                return current
-            self._check_begun(order, current)
-            return self._placement.write(current, children=(*current.children, child.number), due=now())
-
-        self._placement.until_decided(self._read(order), next_step)
+        try:
+            self._check_begun(order, self._read(order))
+            child = self._placement.place(_child(order, n, quantity, link))
+            self._placement.until_decided(self._read(order), lambda current: self._adopt(order, current, child.number))
+        except IdempotencyKeyReused:
+            raise NotPossible(f"Order {order.id} has another child {n} already.") from None
+        except ClaimLost:  # the child may be the other worker's
+            raise
+        except NotPossible:  # the parent has ended meanwhile, and so must a child that nobody has begun
+            self._cancel_child(order, n)
+            raise
         return child
 
     # Refills
@@ -169,12 +174,9 @@ class Desk:
     def claim_refills(self, limit: int, worker: str, *, lease: timedelta = LEASE) -> list[Refill]:
         """Hand out refills that wait, like :meth:`claim`; they stay PENDING until they are started."""
         claimed: list[Refill] = []
-        for _ in range(_ROUNDS):
-            page = list(self._queue.refills_waiting([RefillStatus.PENDING], now(), limit=limit - len(claimed)))
-            for refill in page:
+        for refill in _page(self._queue.refills_waiting, [RefillStatus.PENDING], now(), limit, _SPARE):
+            if len(claimed) < limit:
                 claimed += filter(None, [self._write_refill(refill, **_claim(worker, lease))])
-            if not page or len(claimed) >= limit:
-                break
         return claimed
 
     def start_refill(self, refill: Refill) -> Refill:
@@ -191,7 +193,7 @@ class Desk:
 
     def stuck_refills(self, older_than: timedelta = timedelta(days=1), *, limit: int = 100) -> list[Refill]:
         """Refills whose work has begun, and that were not moved on for so long."""
-        return list(self._queue.refills_waiting([RefillStatus.IN_PROGRESS], now() - older_than, limit=limit))
+        return _page(self._queue.refills_waiting, [RefillStatus.IN_PROGRESS], now() - older_than, limit)
 
     @property
     def _queue(self) -> WorkQueue:
@@ -217,6 +219,18 @@ class Desk:
         _check_claim(order, current)
         if current.status not in BEGUN:
             raise NotPossible(f"Order {order.id} is {current.status.value}; its work must have begun for this.")
+
+    def _adopt(self, order: Order, current: Order, child: int) -> Order | None:
+        """Write the child's number into its parent, once."""
+        if child in current.children:
+            return current
+        self._check_begun(order, current)
+        return self._placement.write(current, children=(*current.children, child), due=now())
+
+    def _cancel_child(self, order: Order, n: int) -> None:
+        child = self._orders.find_by_key(order.account, _child_key(order, n))
+        if child is not None and child.status in CANCELABLE:
+            self._placement.close(child, OrderStatus.CANCELED)
 
     def _close(self, order: Order, status: OrderStatus, remains: int | None = None, **changes: Any) -> Order:
         return self._placement.close(
@@ -247,8 +261,11 @@ class Desk:
         return replace(changed, revision=refill.revision + 1) if self._orders.replace_refill(changed) else None
 
 
-_CLAIMABLE: Sequence[OrderStatus] = sorted(CANCELABLE)
-_BEGUN: Sequence[OrderStatus] = sorted(BEGUN)
+def _page(
+    waiting: Callable[..., Iterable[Record]], statuses: Any, before: datetime, limit: int, spare: int = 0
+) -> list[Record]:
+    """At most *limit* records that wait, and some to *spare*; none for a limit of 0, which databases read as any."""
+    return list(waiting(statuses, before, limit=limit + spare)) if limit > 0 else []
 
 
 def _claim(worker: str, lease: timedelta) -> dict[str, Any]:
@@ -260,14 +277,20 @@ def _check_claim(presented: Record, current: Record) -> None:
         raise ClaimLost(f"{type(current).__name__} {current.id} was given to another worker ({current.worker}).")
 
 
-def _require_whole(name: str, value: int, most: int = 2**63 - 1) -> None:
-    if not 0 <= value <= most:
-        raise NotPossible(f"{name} is {value}; it must be from 0 to {most}.")
+def _require_whole(name: str, value: int, least: int = 0, most: int = 2**63 - 1) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise NotPossible(f"{name} is {value!r}; it must be a whole number from {least} to {most}.")
 
 
-def _child(order: Order, n: int, quantity: int, link: str) -> Order:
-    is_paid = n <= int(order.params.get("runs") or order.params.get("posts") or 1)
-    rate = ZERO if is_paid else order.rate
+def _child(order: Order, n: int, quantity: int, link: str | None) -> Order:
+    is_dripfeed, is_subscription = "runs" in order.params, "delay" in order.params
+    if not is_dripfeed and not is_subscription:
+        raise NotPossible(f"Order {order.id} is no drip-feed and no subscription; it has no children.")
+    _require_whole("n", n, 1)
+    _require_whole("quantity", quantity, 1, int(order.params["quantity" if is_dripfeed else "max"]))
+    repeats = int(order.params.get("runs" if is_dripfeed else "posts", 1)) or 1  # 0 posts are any number of them
+    rate = ZERO if n <= repeats else order.rate
+    link = link or order.params.get("link", "")
     moment = now()
     return Order(
         id=new_id(),
@@ -284,9 +307,13 @@ def _child(order: Order, n: int, quantity: int, link: str) -> Order:
         fingerprint=_fingerprint(["child", order.id, n, quantity, link]),
         created=moment,
         remains=quantity,
-        idempotency_key=f"{order.id}:{n}",
+        idempotency_key=_child_key(order, n),
         due=moment,
     )
+
+
+def _child_key(order: Order, n: int) -> str:
+    return f"{order.id}:{n}"
 
 
 def _fingerprint(values: Iterable[Any]) -> str:

@@ -164,6 +164,13 @@ def test_a_refill(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, chang
     assert refill in caplog.text
 
 
+def test_the_desk_goes_on_with_the_others(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture) -> None:
+    bad, good = panel.place(), panel.place()
+    db["smmapi_orders"].update_one({"_id": ObjectId(bad.id)}, {"$set": {"charge": None}})
+    assert [order.id for order in panel.smmapi.desk.claim(1, "worker")] == [good.id]
+    assert bad.id in caplog.text
+
+
 def test_reconcile_goes_on_with_the_others(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture) -> None:
     bad, good = panel.place(), panel.place()
     for order in (bad, good):

@@ -53,7 +53,10 @@ CAUGHT: Mapping[type[hosts.Right], str] = {
     hosts.FloatBalance: "test_a_balance_is_a_decimal",
     hosts.NoBalanceYet: "test_a_balance_is_a_decimal",
     hosts.FloatColumn: "test_no_float_touches_an_amount",
-    hosts.Cents: "test_amounts_keep_eight_places test_ending_in_part_never_pays_back_more_than_the_charge",
+    hosts.Cents: (
+        "test_amounts_keep_eight_places test_ending_in_part_never_pays_back_more_than_the_charge "
+        "test_the_desk_pays_back_what_was_not_delivered"
+    ),
     hosts.NarrowType: "test_the_largest_charge_is_refused",
     hosts.AmountsAsText: "test_an_amount_may_be_written_in_two_ways",
     hosts.OnePurse: "test_accounts_are_apart",
@@ -65,7 +68,8 @@ CAUGHT: Mapping[type[hosts.Right], str] = {
     hosts.RowCountForTrue: "test_a_debit_that_was_made_answers_true",
     hosts.TakesAgain: "test_a_repeated_debit_takes_once",
     hosts.GivesAgain: (
-        "test_a_repeated_credit_gives_once test_racing_cancels_pay_back_once test_reconcile_pays_back_once"
+        "test_a_repeated_credit_gives_once test_racing_cancels_pay_back_once test_reconcile_pays_back_once "
+        "test_racing_verbs_have_one_outcome"
     ),
     hosts.BalanceBeforeReference: "test_a_repeat_of_the_debit_that_emptied_the_wallet_is_true",
     hosts.AnyAmount: "test_a_reference_has_one_amount",
@@ -132,7 +136,8 @@ CAUGHT: Mapping[type[hosts.Right], str] = {
     hosts.ComparesTheStatus: "test_replace_minds_the_revision",
     hosts.Upsert: "test_replace_stores_no_order_anew",
     hosts.ReadsThenReplaces: (
-        "test_of_racing_replaces_one_wins test_confirming_races_abandoning test_canceling_races_the_start_of_the_work"
+        "test_of_racing_replaces_one_wins test_confirming_races_abandoning test_canceling_races_the_start_of_the_work "
+        "test_racing_claims_hand_out_each_once test_racing_verbs_have_one_outcome"
     ),
     hosts.DropsNothing: "test_drop_deletes_an_order_that_is_voiding test_an_order_without_money_leaves_nothing",
     hosts.DropsByIdAlone: "test_drop_minds_what_is_stored",
@@ -149,6 +154,30 @@ CAUGHT: Mapping[type[hosts.Right], str] = {
     hosts.ForgetsWhatIsOwed: "test_unsettled_orders_of_all_accounts test_reconcile_pays_back_once",
     hosts.UnsettledOfOneAccount: "test_unsettled_orders_of_all_accounts",
     hosts.UnsettledOfAnyAge: "test_unsettled_orders_of_all_accounts test_reconcile_leaves_young_orders_alone",
+    hosts.OneQueue: "test_a_store_has_both_queues_or_none",
+    hosts.QueueOfOneAccount: "test_what_waits_is_found_across_accounts",
+    hosts.QueueOfAnyStatus: "test_what_waits_is_found_across_accounts",
+    hosts.QueueOfOneStatus: "test_what_waits_is_found_across_accounts",
+    hosts.DueAtTheMoment: "test_what_waits_is_due_before_the_moment",
+    hosts.DueInTheServersZone: "test_what_waits_is_due_before_the_moment",
+    hosts.DueWithoutAMoment: "test_what_waits_is_due_before_the_moment",
+    hosts.DueSinceItsCreation: "test_what_waits_is_due_before_the_moment",
+    hosts.NewestWorkFirst: "test_what_has_waited_for_longest_comes_first",
+    hosts.WorkByItsNumber: "test_what_has_waited_for_longest_comes_first",
+    hosts.EndlessQueue: "test_what_has_waited_for_longest_comes_first",
+    hosts.LimitOfEachStatus: "test_what_has_waited_for_longest_comes_first",
+    hosts.CutsBeforeItSorts: "test_what_has_waited_for_longest_comes_first",
+    hosts.CutsBeforeItFilters: "test_what_has_waited_for_longest_comes_first",
+    hosts.KeptQueue: "test_what_was_claimed_waits_no_more",
+    hosts.StaleQueue: "test_what_was_claimed_waits_no_more",
+    hosts.ClaimIsNotWritten: (
+        "test_replace_writes_and_raises_the_revision test_what_was_claimed_waits_no_more "
+        "test_a_claim_that_ran_out_is_lost test_the_desk_pays_back_what_was_not_delivered"
+    ),
+    hosts.DueIsNotWritten: (
+        "test_replace_writes_and_raises_the_revision test_what_was_claimed_waits_no_more "
+        "test_racing_claims_hand_out_each_once"
+    ),
     hosts.RefillStatusIsLost: "test_every_field_of_a_refill_is_kept",
     hosts.RefillPlaceIsFree: "test_a_refills_place_is_taken_once",
     hosts.TakenPlaceRaises: "test_a_refills_place_is_taken_once",
@@ -156,6 +185,8 @@ CAUGHT: Mapping[type[hosts.Right], str] = {
     hosts.RefillsByTheirIdAlone: "test_refills_are_found_by_id_number_and_order",
     hosts.RefillsTwice: "test_refills_are_found_by_id_number_and_order",
     hosts.RefillsLastOneWins: "test_replace_refill_minds_the_revision",
+    hosts.WritesTheRefillsStatusAlone: "test_replace_refill_minds_the_revision test_what_was_claimed_waits_no_more",
+    hosts.ReadsThenReplacesRefill: "test_racing_claims_hand_out_each_once",
 }
 """Wrong hosts, each with the duties that must catch it. It may break others too."""
 
@@ -213,6 +244,11 @@ class TestUnusual(PanelContract):
     @pytest.fixture
     def host(self):
         return hosts.Unusual.as_host()
+
+class TestNoQueue(OrderStoreContract):
+    @pytest.fixture
+    def host(self):
+        return hosts.NoQueue.as_host()
 """
 
 EIGHT_LINES = """
@@ -369,6 +405,21 @@ def test_a_wrong_host_is_caught(outcomes: Outcomes, kind: type[hosts.Right], nam
 def test_a_right_host_passes_everything(outcomes: Outcomes, host: str) -> None:
     said = {name: outcomes[f"{host}::{name}"] for name in DUTIES}
     assert {name: found for name, found in said.items() if {*found} != {Outcome("passed", "")}} == {}
+
+
+def test_a_host_without_a_queue_hears_what_the_desk_cannot_do(outcomes: Outcomes) -> None:
+    said = [outcome for test, found in outcomes.items() if test.startswith("TestNoQueue::") for outcome in found]
+    skipped = [outcome for outcome in said if outcome.verdict == "skipped"]
+    assert {outcome.verdict for outcome in said} == {"passed", "skipped"}
+    assert len(skipped) == 1 + 2 * 4  # the one that says so, and four for orders and refills each
+    assert all("waiting and refills_waiting, of flask_smmapi.WorkQueue: the desk can" in said for _, said in skipped)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, name in NAMED if issubclass(kind, hosts.Queues)])
+def test_what_is_wrong_with_both_queues_is_caught_in_each(
+    outcomes: Outcomes, kind: type[hosts.Right], name: str
+) -> None:
+    assert [outcome.verdict for outcome in outcomes[f"Test{kind.__name__}::{name}"]] == ["failure", "failure"]
 
 
 def test_eight_lines_test_everything(outcomes: Outcomes) -> None:

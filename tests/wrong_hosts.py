@@ -116,9 +116,22 @@ class Unusual(Right):
     def unsettled(self, before: datetime) -> Iterator[Order]:
         return iter([*super().unsettled(before)])
 
+    def waiting(self, *call: Any, limit: int) -> Iterator[Order]:
+        return iter([*super().waiting(*call, limit=limit)])
+
+    def refills_waiting(self, *call: Any, limit: int) -> Iterator[Refill]:
+        return iter([*super().refills_waiting(*call, limit=limit)])
+
     def add_refill(self, refill: Refill) -> Refill | None:
         assert [*self.find(refill.account, [refill.order])]
         return super().add_refill(replace(refill, revision=1))
+
+
+class NoQueue(Right):
+    """The panel has a fulfilment of its own, and leaves out what the desk alone asks for."""
+
+    waiting: Any = None
+    refills_waiting: Any = None
 
 
 class InAnApp(Right):
@@ -1053,7 +1066,193 @@ class UnsettledOfAnyAge(Right):
         return super().unsettled(before + timedelta(days=365))
 
 
+# Order stores: work that waits
+
+
+class OneQueue(Right):
+    """Somebody has forgotten the refills."""
+
+    refills_waiting: Any = None
+
+
+class Queues(Right):
+    """What waits, orders or refills, is asked for in one place; no mistake so far."""
+
+    def waiting(self, statuses: Any, before: datetime, *, limit: int) -> Any:
+        return self.query([*self._orders.values()], statuses, before, limit)
+
+    def refills_waiting(self, statuses: Any, before: datetime, *, limit: int) -> Any:
+        return self.query([*itertools.chain(*self._refills.values())], statuses, before, limit)
+
+    def query(self, records: list[Any], statuses: Any, before: datetime, limit: int) -> list[Any]:
+        found = [record for record in records if record.status in statuses and self.is_due(record, before)]
+        return sorted(found, key=self.place)[:limit]
+
+    def is_due(self, record: Any, before: datetime) -> bool:
+        return record.due is not None and record.due < before
+
+    def place(self, record: Any) -> Any:
+        return record.due
+
+
+class QueueOfOneAccount(Queues):
+    """The query names the account, as all others do."""
+
+    def query(self, records: list[Any], *call: Any) -> list[Any]:
+        return super().query([record for record in records if record.account == 7], *call)
+
+
+class QueueOfAnyStatus(Queues):
+    """The query does not mind the statuses."""
+
+    def query(self, records: list[Any], statuses: Any, *call: Any) -> list[Any]:
+        return super().query(records, [*OrderStatus, *RefillStatus], *call)
+
+
+class QueueOfOneStatus(Queues):
+    """The query asks for the first one of the statuses."""
+
+    def query(self, records: list[Any], statuses: Any, *call: Any) -> list[Any]:
+        return super().query(records, statuses[:1], *call)
+
+
+class DueAtTheMoment(Queues):
+    """'<=' where '<' is meant."""
+
+    def is_due(self, record: Any, before: datetime) -> bool:
+        return record.due is not None and record.due <= before
+
+
+class DueInTheServersZone(Queues):
+    """The moment is compared without its zone, in which the server is three hours ahead."""
+
+    def is_due(self, record: Any, before: datetime) -> bool:
+        return super().is_due(record, before + timedelta(hours=3))
+
+
+class DueWithoutAMoment(Queues):
+    """What is never due counts as due."""
+
+    def is_due(self, record: Any, before: datetime) -> bool:
+        return record.due is None or record.due < before
+
+    def place(self, record: Any) -> Any:
+        return record.due or record.created
+
+
+class DueSinceItsCreation(Queues):
+    """The age is asked for in the place of what is due."""
+
+    def is_due(self, record: Any, before: datetime) -> bool:
+        return bool(record.created < before)
+
+
+class NewestWorkFirst(Queues):
+    """What has become due just now comes first, as on a page of orders."""
+
+    def place(self, record: Any) -> Any:
+        return -record.due.timestamp()
+
+
+class WorkByItsNumber(Queues):
+    """What was placed first comes first, whatever is due."""
+
+    def place(self, record: Any) -> Any:
+        return record.number
+
+
+class EndlessQueue(Queues):
+    """The limit is ignored."""
+
+    def query(self, records: list[Any], statuses: Any, before: datetime, limit: int) -> list[Any]:
+        return super().query(records, statuses, before, len(records))
+
+
+class LimitOfEachStatus(Queues):
+    """Each status is asked for on its own, up to the limit."""
+
+    def query(self, records: list[Any], statuses: Any, before: datetime, limit: int) -> list[Any]:
+        pages = [super(LimitOfEachStatus, self).query(records, [status], before, limit) for status in statuses]
+        return sorted(itertools.chain(*pages), key=self.place)
+
+
+class CutsBeforeItSorts(Queues):
+    """As many as are asked for are taken, and sorted then."""
+
+    def query(self, records: list[Any], statuses: Any, before: datetime, limit: int) -> list[Any]:
+        found = [record for record in records if record.status in statuses and self.is_due(record, before)]
+        return super().query(found[:limit], statuses, before, limit)
+
+
+class CutsBeforeItFilters(Queues):
+    """What is in another status is taken out of the page after it was cut, which leaves it short."""
+
+    def query(self, records: list[Any], statuses: Any, before: datetime, limit: int) -> list[Any]:
+        page = super().query(records, [*OrderStatus, *RefillStatus], before, limit)
+        return [record for record in page if record.status in statuses]
+
+
+class KeptQueue(Queues):
+    """What waits is kept for a while, to spare the database."""
+
+    def query(self, records: list[Any], statuses: Any, before: datetime, limit: int) -> list[Any]:
+        found: list[Any] = self.notes.setdefault(
+            (*statuses, before, limit), super().query(records, statuses, before, limit)
+        )
+        return found
+
+
+class StaleQueue(Queues):
+    """The session gives the record again that it has read before, though the query minds the new one."""
+
+    def query(self, *call: Any) -> list[Any]:
+        return [self.session.kept.setdefault(record.id, record) for record in super().query(*call)]
+
+    def replace(self, order: Order) -> bool:
+        self.session.kept.clear()
+        return super().replace(order)
+
+    def replace_refill(self, refill: Refill) -> bool:
+        self.session.kept.clear()
+        return super().replace_refill(refill)
+
+
+class ClaimIsNotWritten(Right):
+    """Replace does not know the fields of a claim, which came later than the others."""
+
+    def replace(self, order: Order) -> bool:
+        stored = self._orders.get(order.id, order)
+        return super().replace(replace(order, claim=stored.claim, worker=stored.worker))
+
+
+class DueIsNotWritten(Right):
+    """Replace does not write when the order is due."""
+
+    def replace(self, order: Order) -> bool:
+        return super().replace(replace(order, due=self._orders.get(order.id, order).due))
+
+
 # Order stores: refills
+
+
+class WritesTheRefillsStatusAlone(Right):
+    """Replace_refill writes the status, and nothing else that has changed."""
+
+    def replace_refill(self, refill: Refill) -> bool:
+        stored = next(iter(self.find_refills(refill.account, [refill.id])), refill)
+        return super().replace_refill(replace(stored, status=refill.status, revision=refill.revision))
+
+
+class ReadsThenReplacesRefill(Right):
+    """Replace_refill compares the revision, then writes, and nothing is locked."""
+
+    def replace_refill(self, refill: Refill) -> bool:
+        refills = self._refills.get((refill.account, refill.order), [])
+        for position, stored in enumerate(refills):
+            if (stored.id, stored.revision) == (refill.id, refill.revision):
+                refills[position] = replace(refill, revision=refill.revision + 1)
+                return True
+        return False
 
 
 class RefillStatusIsLost(Right):

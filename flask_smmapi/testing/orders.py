@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -20,11 +20,19 @@ from .races import ROUNDS, THREADS
 
 NOW = datetime(2025, 3, 9, 23, 59, 59, 123000, tzinfo=timezone.utc)
 LATER = NOW + timedelta(minutes=1)
+LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, 789000, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+A_MOMENT = timedelta(milliseconds=1)
 ONE = Decimal("1.00000000")
 SERVICE = 123
 
 _ANY_TYPE = {"params", "cancelable", "refillable"}  # any mapping will do, and 1 for True
 _NOT_VOIDING = [status for status in OrderStatus if status is not OrderStatus.VOIDING]
+_QUEUES = ("waiting", "refills_waiting")
+_NO_QUEUE = (
+    "The order store has not both verbs, waiting and refills_waiting, of flask_smmapi.WorkQueue: the desk can hand out "
+    "no orders and no refills, nor say which are stuck. All else works without them."
+)
 _TEXTS = {
     "link": "https://example.com/ö?a=1&b=2#'\"",
     "comments": "first\nsecond 😀\n\\n is no line end\n100 % {\"$gt\": ''}",
@@ -75,6 +83,62 @@ def numbers(records: Iterable[Order | Refill]) -> list[int]:
     return [record.number for record in records]
 
 
+def missing_queues(orders: OrderStore) -> list[str]:
+    """The verbs of a work queue that the store does not have."""
+    return [verb for verb in _QUEUES if not callable(getattr(orders, verb, None))]
+
+
+@dataclass(frozen=True)
+class Work:
+    """The orders, or the refills, of a store that says which of them wait.
+
+    What tests add is due in :data:`LONG_AGO`'s days, before all that others leave in the store.
+
+    :param again: the same store, through another connection if the host gives one.
+    :param draft: gives an order of an account.
+    """
+
+    store: Any
+    again: Any
+    draft: Callable[..., Order]
+    is_refills: bool
+
+    @property
+    def statuses(self) -> Sequence[Any]:
+        """All that the desk may ask for: first those of what it hands out."""
+        if self.is_refills:
+            return [*RefillStatus]
+        return [status for status in OrderStatus if status not in HIDDEN]
+
+    def clear(self) -> None:
+        """Let nothing wait in those days that another test, or an earlier run, has left."""
+        for record in list(self.waiting(LONG_AGO + 999 * DAY, self.statuses, limit=1000)):
+            self.replace(replace(record, due=None))
+
+    def add(self, account: AccountId, due: datetime | None, status: Any = None) -> Any:
+        """An order, or a refill, that is due then; it waits to be handed out unless *status* says otherwise."""
+        status = status or self.statuses[0]
+        if not self.is_refills:
+            return self.store.add(self.draft(account, status=status, due=due, claim=None, worker=None))
+        order = self.store.add(self.draft(account))
+        refill = self.store.add_refill(Refill(new_id(), account, order.id, 1, NOW, status, due=due))
+        assert refill is not None
+        return refill
+
+    def waiting(self, before: datetime, statuses: Sequence[Any] = (), *, limit: int = 100) -> list[Any]:
+        """What waits in one of the *statuses*; in those of what is handed out if none are given."""
+        ask = self.store.refills_waiting if self.is_refills else self.store.waiting
+        return list(ask(statuses or self.statuses[:2], before, limit=limit))
+
+    def replace(self, record: Any, *, again: bool = False) -> Any:
+        store = self.again if again else self.store
+        return store.replace_refill(record) if self.is_refills else store.replace(record)
+
+    def stored(self, record: Any) -> list[Any]:
+        find = self.store.find_refills if self.is_refills else self.store.find
+        return list(find(record.account, [record.id]))
+
+
 class OrderStoreContract(Contract):
     """Duties of an order store: every field kept, each account on its own, one winner of every race."""
 
@@ -94,6 +158,13 @@ class OrderStoreContract(Contract):
         """The same orders, through another connection if the host gives one."""
         found: OrderStore = (host.again or host).part("orders")
         return found
+
+    @pytest.fixture(params=["orders", "refills"])
+    def work(self, request: pytest.FixtureRequest, orders: OrderStore, other_orders: OrderStore) -> Work:
+        """Orders, then refills, for what must hold of both; skips if the store does not say which wait."""
+        if missing_queues(orders):
+            pytest.skip(_NO_QUEUE)
+        return Work(orders, other_orders, self.draft, request.param == "refills")
 
     # Adding and finding
 
@@ -249,6 +320,11 @@ class OrderStoreContract(Contract):
             due_back=from_units(MAX_UNITS),
             paid_back=from_units(MAX_UNITS - 1),
             ended=LATER,
+            children=(*order.children, 2**31 - 1),
+            claim="d" * 24,
+            worker="worker 2 of 2",
+            due=NOW,
+            reason=None,
         )
         assert orders.replace(changed) is True
         assert list(orders.find(me, [order.number])) == [replace(changed, revision=order.revision + 1)]
@@ -408,17 +484,79 @@ class OrderStoreContract(Contract):
         assert len(list(orders.find_refills(me, [one, other]))) == 3
 
     @duty(
-        "Replacing a refill minds its revision, as with an order.",
-        likely="the revision is not compared, or not raised.",
+        "Replacing a refill minds its revision and writes what has changed, as with an order.",
+        likely="the revision is not compared, or not raised, or the status alone is written.",
     )
     def test_replace_refill_minds_the_revision(self, orders: OrderStore, me: AccountId) -> None:
         order = orders.add(self.draft(me))
         refill = orders.add_refill(Refill(new_id(), me, order.id, 1, NOW))
         assert refill is not None
-        done = replace(refill, status=RefillStatus.COMPLETED)
+        done = replace(refill, status=RefillStatus.COMPLETED, claim="c" * 24, worker="worker 1 of 2", due=LATER)
         assert [orders.replace_refill(done), orders.replace_refill(done)] == [True, False]
         assert list(orders.find_refills(me, [refill.id])) == [replace(done, revision=refill.revision + 1)]
         assert orders.replace_refill(replace(refill, id=new_id())) is False
+
+    # Work that waits
+
+    @duty(
+        "A store says both which orders and which refills wait, or neither.",
+        likely="waiting or refills_waiting is missing, or has another name; the desk then hands out nothing.",
+    )
+    def test_a_store_has_both_queues_or_none(self, orders: OrderStore) -> None:
+        missing = missing_queues(orders)
+        if len(missing) == len(_QUEUES):
+            pytest.skip(_NO_QUEUE)
+        assert missing == []
+
+    @duty(
+        "What waits is found across all accounts, in the asked statuses alone, with every field as it is stored.",
+        likely="the query names an account, asks for one status, or takes its statuses for granted.",
+    )
+    def test_what_waits_is_found_across_accounts(self, work: Work, me: AccountId, other: AccountId) -> None:
+        work.clear()
+        added = [work.add(account, LONG_AGO, status) for status in work.statuses for account in (me, other)]
+        for asked in (work.statuses[:1], work.statuses[:2], work.statuses[2:4]):
+            found = work.waiting(LONG_AGO + DAY, asked)
+            assert sorted(found, key=lambda one: one.number) == [one for one in added if one.status in asked]
+
+    @duty(
+        "What waits is due before the moment: not at it, not later, and not without being due at all.",
+        likely="'<=' where '<' is meant, times compared without their zone, 'created' where 'due' is meant, or "
+        "NULL counts as due.",
+    )
+    def test_what_waits_is_due_before_the_moment(self, work: Work, me: AccountId) -> None:
+        work.clear()
+        moments = (LONG_AGO - A_MOMENT, LONG_AGO, LONG_AGO + A_MOMENT, LONG_AGO + timedelta(hours=1), NOW, None)
+        before, at, *_ = [work.add(me, due).id for due in moments]
+        assert [found.id for found in work.waiting(LONG_AGO)] == [before]
+        assert [found.id for found in work.waiting(LONG_AGO + A_MOMENT)] == [before, at]
+
+    @duty(
+        "What has been due for longest comes first, and at most as much as was asked for.",
+        likely="it is sorted by age, number or status, or the limit cuts before everything else is decided.",
+    )
+    def test_what_has_waited_for_longest_comes_first(self, work: Work, me: AccountId, other: AccountId) -> None:
+        work.clear()
+        for due, status in ((LONG_AGO - DAY, work.statuses[2]), (None, None)):
+            work.add(me, due, status)  # neither counts
+        places = zip((3, 0, 4, 1, 2), (me, other, me, me, other), (0, 1, 0, 0, 1), strict=True)
+        added = [work.add(account, LONG_AGO + day * DAY, work.statuses[status]) for day, account, status in places]
+        longest_first = sorted(added, key=lambda one: one.due)
+        for limit in (9, 5, 3, 1, 0):
+            assert work.waiting(LONG_AGO + 9 * DAY, limit=limit) == longest_first[:limit]
+
+    @duty(
+        "What somebody else has claimed waits no more, until it is due again; then it comes as it was written.",
+        likely="due is not written, or the answer is kept for a while, or the session still holds what it has read.",
+    )
+    def test_what_was_claimed_waits_no_more(self, work: Work, me: AccountId, elsewhere: Elsewhere) -> None:
+        work.clear()
+        record = work.add(me, LONG_AGO)
+        assert work.waiting(LONG_AGO + DAY) == [record]
+        claimed = replace(record, status=work.statuses[1], claim="d" * 24, worker="another", due=LONG_AGO + DAY)
+        assert elsewhere(lambda: work.replace(claimed, again=True)) is True
+        assert work.waiting(LONG_AGO + DAY) == []
+        assert work.waiting(LONG_AGO + 2 * DAY) == [replace(claimed, revision=record.revision + 1)]
 
     # Committed when a verb returns
 

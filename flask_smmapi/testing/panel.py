@@ -12,17 +12,18 @@ import pytest
 
 from .. import actions
 from ..actions import Context
+from ..desk import ClaimLost, Desk
 from ..errors import IncorrectOrderId, NotCancelable, NotEnoughFunds, SmmError
 from ..hooks import Account, AccountId, Order, Service
 from ..ids import new_id
 from ..money import ZERO, price
-from ..placement import now
-from ..statuses import OrderStatus
+from ..placement import NotPossible, now
+from ..statuses import ENDS, OrderStatus
 from .catalog import CatalogContract
 from .duties import duty
 from .host import Elsewhere, Host, Race, refuse
 from .key_lookup import KeyLookupContract
-from .orders import OrderStoreContract, draft
+from .orders import LONG_AGO, OrderStoreContract, Work, draft
 from .races import ROUNDS, THREADS
 from .wallet import WalletContract, fill
 
@@ -67,6 +68,20 @@ class Shop:
         """Leave money for so many orders on the account."""
         fill(self.context.wallet, self.account.id, self.charge * orders)
 
+    @property
+    def desk(self) -> Desk:
+        return Desk(self.context.orders, self.context.placement)
+
+    def claim(self, work: Work, worker: str, **options: Any) -> list[Any]:
+        """What the desk hands out of such work: one piece, or none."""
+        claim: Any = self.desk.claim_refills if work.is_refills else self.desk.claim
+        handed_out: list[Any] = claim(1, worker, **options)
+        return handed_out
+
+    def start(self, work: Work, record: Any) -> Any:
+        start: Any = self.desk.start_refill if work.is_refills else self.desk.start
+        return start(record)
+
     def reconcile(self) -> None:
         self.context.placement.reconcile(_UNPAID_SINCE)
 
@@ -93,10 +108,10 @@ def _only(answers: actions.Answers[Order]) -> Order:
 
 
 def tried(work: Callable[[], Any]) -> bool:
-    """Whether *work* was done, and not refused with one of the protocol's failures."""
+    """Whether *work* was done, and not refused with one of the protocol's failures, or the desk's."""
     try:
         work()
-    except SmmError:
+    except (SmmError, NotPossible):
         return False
     return True
 
@@ -270,6 +285,84 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
             assert (shop.balance, order.cost) == (shop.charge - delivered, delivered)
         shop.context.placement.close(order, OrderStatus.CANCELED, order.count)
         assert shop.balance == shop.charge
+
+    # The desk
+
+    @duty(
+        "Of eight workers who claim at once each is given something else, and all that waits is handed out.",
+        likely="the revision is not minded under a race, or claim and due are not written.",
+        rounds=ROUNDS,
+    )
+    def test_racing_claims_hand_out_each_once(self, shop: Shop, work: Work, race: Race) -> None:
+        work.clear()
+        waiting = {work.add(shop.account.id, LONG_AGO).id for _ in range(THREADS)}
+        claimed = race(THREADS, lambda number: shop.claim(work, f"worker {number}"))
+        given = [record for records in claimed for record in records]
+        for _ in range(THREADS - len(given)):  # somebody else was faster each time
+            given += shop.claim(work, "a late worker")
+        assert sorted(record.id for record in given) == sorted(waiting)
+        assert [work.stored(record) for record in given] == [[record] for record in given]
+
+    @duty(
+        "What a worker has not started in time is given to another, and the first one is told so.",
+        likely="replace does not write the claim, or waiting leaves out what was claimed before.",
+    )
+    def test_a_claim_that_ran_out_is_lost(self, shop: Shop, work: Work) -> None:
+        work.clear()
+        waiting = work.add(shop.account.id, LONG_AGO)
+        [late] = shop.claim(work, "a dead worker", lease=LONG_AGO - now())
+        [claimed] = shop.claim(work, "another")
+        assert [late.id, claimed.id, claimed.worker] == [waiting.id, waiting.id, "another"]
+        with pytest.raises(ClaimLost):
+            shop.start(work, late)
+        started = shop.start(work, claimed)
+        assert (started.claim, work.stored(started)) == (claimed.claim, [started])
+
+    @duty(
+        "The desk pays back what was not delivered, once, and never more than the charge.",
+        likely="replace does not write every field, or credit rounds.",
+    )
+    def test_the_desk_pays_back_what_was_not_delivered(self, shop: Shop) -> None:
+        shop.fill(1)
+        desk, order = shop.desk, shop.place()
+        order = desk.start(desk.take(order, "worker"), 7)
+        order = desk.progress(order, order.count - 1)
+        assert [shop.read(order), shop.balance] == [order, 0]
+        for remains in sorted({order.count // 3, order.count // 2}):
+            delivered = price(order.rate, order.count - remains, order.per)
+            for _ in range(2):
+                order = desk.partial(order, remains)
+                assert (shop.balance, order.cost) == (shop.charge - delivered, delivered)
+        for _ in range(2):
+            assert desk.cancel(order).status is OrderStatus.CANCELED
+            assert shop.balance == shop.charge - delivered
+
+    @duty(
+        "Of eight verbs at once one outcome is stored, and what it pays back is paid once.",
+        likely="replace does not mind the revision under a race, or credit is not idempotent by its reference.",
+        rounds=ROUNDS,
+    )
+    def test_racing_verbs_have_one_outcome(self, shop: Shop, race: Race) -> None:
+        shop.reconcile()  # what other tests have left
+        shop.fill(1)
+        desk, order = shop.desk, shop.place()
+        order = desk.start(desk.take(order, "worker"))
+        verbs: list[Callable[[], Any]] = [
+            lambda: desk.start(order, 7),
+            lambda: desk.progress(order, order.count // 2),
+            lambda: desk.complete(order),
+            lambda: desk.partial(order, order.count // 3),
+            lambda: desk.partial(order, order.count // 2),
+            lambda: desk.cancel(order),
+            lambda: desk.fail(order, "the link is private"),
+            lambda: shop.cancel(order),
+        ]
+        assert any(race(THREADS, lambda number: tried(verbs[number])))
+        shop.reconcile()  # for a verb that gave up, since others were faster again and again
+        found = shop.read(order)
+        assert found.status in ENDS
+        owed = shop.charge - price(found.rate, found.count - found.remains, found.per)
+        assert shop.balance == found.paid_back == found.due_back == owed
 
     # What a killed process leaves
 

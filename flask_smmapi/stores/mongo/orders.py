@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from bson.int64 import Int64
 from bson.objectid import ObjectId
@@ -26,6 +27,8 @@ BLOCK = 100
 _HIDDEN = [status.value for status in HIDDEN]
 
 log = logging.getLogger("flask_smmapi")
+
+R = TypeVar("R", Order, Refill)
 
 
 class Numbers:
@@ -139,22 +142,25 @@ class Orders:
             with self._connection.verb():
                 page = {**query, "_id": {"$gt": last}} if last else query
                 docs = list(self._connection["orders"].find(page).sort("_id", 1).limit(BLOCK))
-            yield from filter(None, map(_read_or_log, docs))
+            yield from filter(None, (_read_or_log(to_order, doc) for doc in docs))
             if len(docs) < BLOCK:
                 return
             last = docs[-1]["_id"]
 
     def waiting(self, statuses: Sequence[OrderStatus], before: datetime, *, limit: int) -> Iterable[Order]:
-        with self._connection.verb():
-            return [to_order(doc) for doc in self._longest_waiting("orders", statuses, before, limit)]
+        return self._longest_waiting("orders", to_order, statuses, before, limit)
 
     def refills_waiting(self, statuses: Sequence[RefillStatus], before: datetime, *, limit: int) -> Iterable[Refill]:
-        with self._connection.verb():
-            return [to_refill(doc) for doc in self._longest_waiting("refills", statuses, before, limit)]
+        return self._longest_waiting("refills", to_refill, statuses, before, limit)
 
-    def _longest_waiting(self, collection: str, statuses: Sequence[Enum], before: datetime, limit: int) -> Any:
+    def _longest_waiting(
+        self, collection: str, read: Callable[[Any], R], statuses: Sequence[Enum], before: datetime, limit: int
+    ) -> Sequence[R]:
         query = {"status": {"$in": [status.value for status in statuses]}, "due": {"$lt": before}}
-        return self._connection[collection].find(query).sort([("due", 1), ("number", 1)]).limit(limit)
+        with self._connection.verb():
+            found = self._connection[collection].find(query).sort([("due", 1), ("number", 1)])
+            with found.batch_size(limit + 2):  # one of 1 would be the last
+                return tuple(islice(filter(None, (_read_or_log(read, doc) for doc in found)), limit))
 
     def add_refill(self, refill: Refill) -> Refill | None:
         with self._connection.verb():
@@ -184,12 +190,12 @@ class Orders:
         return self._connection[collection].replace_one(stored, doc).matched_count == 1
 
 
-def _read_or_log(doc: dict[str, Any]) -> Order | None:
-    """An order that cannot be read must not keep the others of a list waiting."""
+def _read_or_log(read: Callable[[Any], R], doc: dict[str, Any]) -> R | None:
+    """An order, or a refill, that cannot be read must not keep the others of a list waiting."""
     try:
-        return to_order(doc)
+        return read(doc)
     except Corrupt:
-        log.exception("An unsettled order is left out.")
+        log.exception("An order or a refill is left out.")
         return None
 
 
