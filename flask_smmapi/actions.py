@@ -36,7 +36,7 @@ from .hooks import Account, Catalog, Order, OrderStore, Refill, Service, Wallet
 from .ids import new_id, parse_id, parse_number
 from .money import checked, price
 from .params import SEPARATORS, Params, split_ids, split_lines
-from .placement import Placement, now
+from .placement import Notify, Placement, now
 from .service_types import FIELDS, SERVICE_TYPES, build_schemas
 from .statuses import HIDDEN, REFILL_IN_FLIGHT, REFILLABLE
 
@@ -54,6 +54,7 @@ class Context:
     :param max_ids: how many ids one request may name.
     :param refill_interval: how long a refill must wait after the order's end or its last refill.
     :param schemas: for the parameters of each service type.
+    :param notify: is told what has happened.
     """
 
     catalog: Catalog
@@ -63,10 +64,11 @@ class Context:
     max_ids: int = 100
     refill_interval: timedelta = timedelta(hours=24)
     schemas: Mapping[str, Schema] = field(default_factory=build_schemas)
+    notify: Notify = lambda name, **facts: None
     placement: Placement = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "placement", Placement(self.wallet, self.orders))
+        object.__setattr__(self, "placement", Placement(self.wallet, self.orders, self.notify))
 
     def currency_of(self, account: Account) -> str:
         """The currency that the account's balance and charges are in."""
@@ -325,4 +327,5 @@ def _refill(context: Context, order: Order, refills: Iterable[Refill]) -> Refill
     added = context.orders.add_refill(asked)
     if added is None:  # another caller was faster, so one is in flight
         raise RefillTooEarly
+    context.notify("refill_requested", refill=added)
     return added

@@ -213,7 +213,10 @@ class Desk:
         return found
 
     def _take(self, order: Order, worker: str, lease: timedelta) -> Order | None:
-        return self._placement.write(order, status=OrderStatus.PENDING, **_claim(worker, lease))
+        taken = self._placement.write(order, status=OrderStatus.PENDING, **_claim(worker, lease))
+        if taken is not None:
+            self._placement.tell(order, taken)
+        return taken
 
     def _check_begun(self, order: Order, current: Order) -> None:
         _check_claim(order, current)

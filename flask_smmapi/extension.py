@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -15,7 +16,7 @@ from flask_limiter import Limiter
 from limits import parse_many
 from limits.strategies import MovingWindowRateLimiter
 
-from . import actions, cli, config, parts
+from . import actions, cli, config, parts, signals
 from .actions import Context
 from .catalog import ServiceList
 from .desk import Desk
@@ -176,6 +177,7 @@ class SmmApi:
             max_ids=settings["SMMAPI_MAX_IDS"],
             refill_interval=timedelta(seconds=settings["SMMAPI_REFILL_INTERVAL"]),
             schemas=build_schemas(self._check_link),
+            notify=partial(signals.send, app),
         )
         pattern = settings["SMMAPI_KEY_PATTERN"]
         return State(

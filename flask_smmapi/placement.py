@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from .errors import IdempotencyKeyReused, NotCancelable, NotEnoughFunds, ServiceUnavailable
 from .hooks import Order, OrderStore, Wallet
@@ -22,6 +22,9 @@ from .money import MAX_UNITS, is_chargeable, price, subtract, to_units
 from .statuses import CANCELABLE, ENDS, HIDDEN, OrderStatus, is_allowed
 
 log = logging.getLogger("flask_smmapi")
+
+Notify: TypeAlias = Callable[..., None]
+"""Tells whoever wants to know what has happened: the name of a signal, and its facts by name. It never raises."""
 
 _TRIES = 5
 """How often a step is tried on a fresh record when others keep changing the order; then the client hears 503."""
@@ -48,9 +51,10 @@ class Reconciled(NamedTuple):
 class Placement:
     """Moves orders of one order store against money of one wallet."""
 
-    def __init__(self, wallet: Wallet, orders: OrderStore) -> None:
+    def __init__(self, wallet: Wallet, orders: OrderStore, notify: Notify = lambda name, **facts: None) -> None:
         self._wallet = wallet
         self._orders = orders
+        self._notify = notify
 
     def place(self, draft: Order) -> Order:
         """Store, debit and confirm *draft*; give the order that the client may be told of.
@@ -103,7 +107,11 @@ class Placement:
         return self._reread(order)
 
     def _confirm(self, order: Order) -> Order:
-        return self.write(order, status=OrderStatus.AWAITING) or self._reread(order)
+        confirmed = self.write(order, status=OrderStatus.AWAITING)
+        if confirmed is None:
+            return self._reread(order)
+        self._notify("order_placed", order=confirmed)
+        return confirmed
 
     def _reread(self, order: Order) -> Order:
         """Somebody else decided about *order*: the order as it is if it lives."""
@@ -188,9 +196,14 @@ class Placement:
         for _ in range(_TRIES):
             if current is None:
                 break
-            done = next_step(self._settle(current))
+            before = self._settle(current)
+            done = next_step(before)
             if done is not None:
-                return self._settle(done)
+                self.tell(before, done)
+                done = self._settle(done)
+                if done.status is OrderStatus.CANCELED and before.status is not OrderStatus.CANCELED:
+                    self._notify("order_canceled", order=done)
+                return done
             current = self._find(order)
         raise ServiceUnavailable
 
@@ -225,12 +238,19 @@ class Placement:
                 if order.status in HIDDEN:
                     abandoned += self._abandon(order)
                 else:
-                    self._settle(order)
+                    settled = self._settle(order)
                     paid_back += 1
+                    if settled.status is OrderStatus.CANCELED:
+                        self._notify("order_canceled", order=settled)
             except Exception:  # one order that is beyond help must not keep the others waiting
                 log.exception("Order %s could not be reconciled.", order.id)
                 failed += 1
         return Reconciled(abandoned, paid_back, failed)
+
+    def tell(self, before: Order, order: Order) -> None:
+        """Tell of *order* if its status was another one *before*."""
+        if before.status is not order.status:
+            self._notify("order_status_changed", order=order, before=before.status)
 
     def write(self, order: Order, **changes: Any) -> Order | None:
         """*order* with these changes, as it is stored then; None if somebody else has changed it meanwhile."""

@@ -28,9 +28,11 @@ from .errors import (
     RequestTooLarge,
     ServiceUnavailable,
     SmmError,
+    TooManyFailedAttempts,
     UnreadableBody,
 )
-from .hooks import UNAVAILABLE, Account
+from .hooks import UNAVAILABLE, Account, Order
+from .journal import Entry
 from .params import ABSENT, Params, clean
 from .state import State, current_state
 
@@ -49,18 +51,24 @@ _DOCUMENTED: dict[int, type[SmmError]] = {
 
 def api(**_: Any) -> Response:
     """Answer one request. Variables in the prefix of a parent blueprint are the host's affair."""
-    state = current_state()
+    state, entry = current_state(), Entry()
     dialect = state.dialect  # until the account is known
     try:
         if request.method != "POST":
             raise MethodNotAllowed
         with request_deadline():
             params = _read_params()
+            entry.action = params.get("action")
             account = _authenticate(state, params.get("key"))
+            entry.account = account.id
             dialect = DIALECTS[account.dialect or dialect.name]
-            return _json(_perform(state.context, dialect, account, params), 200)
+            result = _perform(state.context, account, params)
+            entry.order = _order_of(result)
+            response = _json(getattr(dialect, params["action"])(result), 200)
     except Exception as failure:  # the edge: whatever a hook raises, the client gets JSON
-        return _failed(failure, dialect)
+        response = _failed(failure, dialect)
+    entry.write(response.status_code)
+    return response
 
 
 def make_blueprint() -> Blueprint:
@@ -103,24 +111,32 @@ def _step_aside(endpoint: str | None, values: dict[str, Any] | None) -> None:
         exempt(api)
 
 
-def _perform(context: Context, dialect: Standard, account: Account, params: Params) -> bytes:
-    """Run the action that is asked for, and put its result into JSON by the dialect's method of the same name."""
+def _perform(context: Context, account: Account, params: Params) -> Any:
+    """The result of the action that is asked for; the dialect's method of the same name puts it into JSON."""
     name = params.get("action", "")
     if name not in ACTIONS:
         raise IncorrectRequest
-    result = ACTIONS[name](context, account, params)
-    body: bytes = getattr(dialect, name)(result)
-    return body
+    return ACTIONS[name](context, account, params)
+
+
+def _order_of(result: Any) -> str | None:
+    """The order that was placed."""
+    return result.id if isinstance(result, Order) else None
 
 
 def _authenticate(state: State, key: str | None) -> Account:
     g.smmapi_key = key
-    caller = (request.remote_addr, request.headers.get("User-Agent", ""))
-    state.throttle.check(*caller)
+    notify, caller = state.context.notify, (request.remote_addr, request.headers.get("User-Agent", ""))
     try:
-        return _account(state, key)
-    except (InvalidKeyFormat, InvalidKey):
-        state.throttle.fail(*caller)
+        state.throttle.check(*caller)
+        try:
+            return _account(state, key)
+        except (InvalidKeyFormat, InvalidKey) as refused:
+            state.throttle.fail(*caller)
+            notify("key_refused", address=request.remote_addr, text=str(refused))
+            raise
+    except TooManyFailedAttempts as blocked:
+        notify("caller_blocked", address=request.remote_addr, retry_after=blocked.retry_after)
         raise
 
 
@@ -194,11 +210,14 @@ def _failed(failure: Exception, dialect: Standard) -> Response:
 def _failed_before(failure: Exception) -> Response:
     """The answer to what was raised outside the view: by us, or by a function of the host that runs for us too."""
     if not isinstance(failure, HTTPException):
-        return _failed(failure, current_state().dialect)
+        response = _failed(failure, current_state().dialect)
+        Entry().write(response.status_code)
+        return response
     status = failure.code or 500
     text = _DOCUMENTED[status].text if status in _DOCUMENTED else failure.name
     response = _json(json.dumps({"error": text}).encode(), status)
     response.headers.extend(header for header in failure.get_headers() if header[0] != "Content-Type")
+    Entry().write(status)
     return response
 
 
