@@ -10,7 +10,7 @@ from granian import Granian
 from granian.constants import Interfaces
 
 from . import find_server, store_name
-from .worker import address
+from .worker import address, fulfils
 
 
 def count_workers() -> int:
@@ -44,6 +44,7 @@ def require_free(host: str, port: int) -> None:
 def main() -> None:
     try:
         host, port = address()
+        fulfils()
         workers = count_workers()
         require_free(host, port)
         if store_name() == "mongodb":

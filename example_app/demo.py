@@ -83,9 +83,12 @@ def place(smmapi: SmmApi, account: Account, number: int) -> Order:
 
 
 def change_new(smmapi: SmmApi, order: Order, **fields: Any) -> None:
-    """Change an order that nothing has happened to; if something has by now, it stays as it is."""
+    """Change an order that nothing has happened to; if something has by now, it stays as it is.
+
+    Without a due moment nobody is given it: the demo begins with one order in each of these statuses, and keeps them.
+    """
     if order.status is OrderStatus.AWAITING:
-        smmapi.store.replace(replace(order, **fields))
+        smmapi.store.replace(replace(order, due=None, **fields))
 
 
 def service(

@@ -14,8 +14,11 @@ from ipaddress import ip_address
 
 from flask import Flask
 
+from flask_smmapi import desk_of
+
 from . import create_app, store_name
 from .demo import PANEL_KEY, STANDARD_KEY
+from .fulfilment import fulfil_forever
 
 RECONCILE_EVERY = 30.0
 """Seconds."""
@@ -33,6 +36,9 @@ def work() -> Flask:
     except RuntimeError as wrong:  # a setting, for instance
         sys.exit(str(wrong))
     threading.Thread(target=reconcile_forever, args=(app,), daemon=True).start()
+    if fulfils():
+        desk, name = desk_of(app), f"worker {os.getpid()}"
+        threading.Thread(target=fulfil_forever, args=(desk, name), daemon=True).start()
     if _greeting.acquire(block=False):
         threading.Thread(target=greet, args=(app,), daemon=True).start()
     return app
@@ -54,6 +60,17 @@ def reconcile_forever(app: Flask) -> None:
             app.extensions["demo"].smmapi.reconcile()
         except Exception:  # the store is away, for instance; the next round comes
             logging.getLogger(__name__).exception("Reconcile failed; it is tried again.")
+
+
+def fulfils() -> bool:
+    """Whether the demo works its orders off: ``EXAMPLE_FULFIL`` is ``on``, or ``off``.
+
+    :raises ValueError: if it is neither.
+    """
+    value = os.environ.get("EXAMPLE_FULFIL", "on")
+    if value not in ("on", "off"):
+        raise ValueError(f"EXAMPLE_FULFIL is {value!r}; it must be on or off.")
+    return value == "on"
 
 
 def address() -> tuple[str, int]:
@@ -88,6 +105,8 @@ def greet(app: Flask) -> None:
     print(f"  curl {url} -d key={PANEL_KEY} -d action=status -d order={demo.panel_orders[0].number}\n")
     for order in demo.panel_orders:
         print(f"  {order.number}  {order.status.value}")
+    if fulfils():
+        print("\nNew orders are worked off, from half a minute after they were placed.")
     print(flush=True)
 
 

@@ -148,8 +148,9 @@ class Desk:
     def place_child(self, order: Order, n: int, *, quantity: int, link: str | None = None) -> Order:
         """Place the order for the *n*-th run of a drip-feed, or the *n*-th post of a subscription, and give it.
 
-        The parent has paid for its runs, or posts, and those cost nothing more; a post beyond them is charged at the
-        parent's price. Children are handed out like other orders; a client cannot cancel them.
+        The parent has paid for its runs, or posts, and those cost nothing more. A subscription without an end has paid
+        for one post; further ones are charged at its price. Children are handed out like other orders; a client cannot
+        cancel them.
 
         :param n: 1, 2, 3, …; the same *n* is placed once.
         :param quantity: at most what one run, or one post, has.
@@ -171,10 +172,15 @@ class Desk:
 
     # Refills
 
-    def claim_refills(self, limit: int, worker: str, *, lease: timedelta = LEASE) -> list[Refill]:
-        """Hand out refills that wait, like :meth:`claim`; they stay PENDING until they are started."""
+    def claim_refills(
+        self, limit: int, worker: str, *, lease: timedelta = LEASE, rest: timedelta = timedelta(0)
+    ) -> list[Refill]:
+        """Hand out refills that wait, like :meth:`claim`; they stay PENDING until they are started.
+
+        :param rest: how long one is left alone first, after it was asked for or its claim has run out.
+        """
         claimed: list[Refill] = []
-        for refill in _page(self._queue.refills_waiting, [RefillStatus.PENDING], now(), limit, _SPARE):
+        for refill in _page(self._queue.refills_waiting, [RefillStatus.PENDING], now() - rest, limit, _SPARE):
             if len(claimed) < limit:
                 claimed += filter(None, [self._write_refill(refill, **_claim(worker, lease))])
         return claimed
@@ -291,8 +297,10 @@ def _child(order: Order, n: int, quantity: int, link: str | None) -> Order:
         raise NotPossible(f"Order {order.id} is no drip-feed and no subscription; it has no children.")
     _require_whole("n", n, 1)
     _require_whole("quantity", quantity, 1, int(order.params["quantity" if is_dripfeed else "max"]))
-    repeats = int(order.params.get("runs" if is_dripfeed else "posts", 1)) or 1  # 0 posts are any number of them
-    rate = ZERO if n <= repeats else order.rate
+    most = int(order.params.get("runs" if is_dripfeed else "posts", 0))  # without posts, or with 0, there is no end
+    if most and n > most:
+        raise NotPossible(f"Order {order.id} is of {most}; it has no child {n}.")
+    rate = ZERO if n <= (most or 1) else order.rate
     link = link or order.params.get("link", "")
     moment = now()
     return Order(

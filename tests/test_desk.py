@@ -532,8 +532,8 @@ class TestStuck:
 
 
 def subscription(panel: Panel, **params: Any) -> Order:
-    """Of two posts, if nothing else is said, of 50 to 100 pieces each, whose work has begun."""
-    asked = {"username": "someone", "min": 50, "max": 100, "delay": 0, "posts": 2, **params}
+    """Without an end, if nothing else is said, of 50 to 100 pieces a post, whose work has begun."""
+    asked = {"username": "someone", "min": 50, "max": 100, "delay": 0, **params}
     return TO[S.PROCESSING](panel.smmapi.desk, panel.place(SUBSCRIPTION, **asked))
 
 
@@ -553,33 +553,36 @@ class TestChildren:
         desk.partial(TO[S.PROCESSING](desk, child), 250)
         assert panel.balance == 99
 
-    def test_a_post_beyond_what_was_paid_for_is_charged_at_the_parents_price(self, panel: Panel, desk: Desk) -> None:
-        order = subscription(panel, posts=2)
+    @pytest.mark.parametrize("params", [{}, {"posts": 0}])
+    def test_without_an_end_a_further_post_is_charged_at_the_parents_price(
+        self, panel: Panel, desk: Desk, params: dict[str, int]
+    ) -> None:
+        order = subscription(panel, **params)
         panel.store.set_services([service(SUBSCRIPTION, "Subscriptions", rate=Decimal(50))])
-        assert panel.balance == Decimal("99.8")
-        links = [f"{LINK}/{n}" for n in (1, 2, 3)]
+        assert panel.balance == Decimal("99.9")
+        links = [f"{LINK}/{n}" for n in (1, 2)]
         costs = [desk.place_child(order, n, quantity=80, link=link).charge for n, link in enumerate(links, 1)]
-        assert costs == [0, 0, Decimal("0.08")]
-        assert panel.balance == Decimal("99.72")
+        assert costs == [0, Decimal("0.08")]
+        assert panel.balance == Decimal("99.82")
         found = panel.store.find(1, list(panel.read(order).children))
         assert [child.params["link"] for child in found] == links
 
     def test_a_further_post_that_was_not_delivered_is_paid_back(self, panel: Panel, desk: Desk) -> None:
-        child = desk.place_child(subscription(panel), 3, quantity=80, link=LINK)
+        child = desk.place_child(subscription(panel), 2, quantity=80, link=LINK)
         assert outcome(desk.cancel(child)) == (S.CANCELED, 80, Decimal("0.08"))
-        assert panel.balance == Decimal("99.8")
+        assert panel.balance == Decimal("99.9")
 
     def test_a_further_post_that_cannot_be_paid_is_not_placed(self, panel: Panel, desk: Desk) -> None:
         order = subscription(panel)
         assert panel.store.debit(1, panel.balance, "another order")
         with pytest.raises(NotEnoughFunds):
-            desk.place_child(order, 3, quantity=80, link=LINK)
+            desk.place_child(order, 2, quantity=80, link=LINK)
         assert panel.read(order) == order
         assert ids(panel.store.list(1)) == [order.id]
         panel.store.credit(1, Decimal(1), "payment")
-        assert desk.place_child(order, 3, quantity=80, link=LINK).charge == Decimal("0.08")
+        assert desk.place_child(order, 2, quantity=80, link=LINK).charge == Decimal("0.08")
 
-    @pytest.mark.parametrize("n", [1, 3], ids=["paid by the parent", "charged"])
+    @pytest.mark.parametrize("n", [1, 2], ids=["paid by the parent", "charged"])
     def test_each_n_is_placed_once(self, panel: Panel, desk: Desk, n: int) -> None:
         order = subscription(panel)
         child = desk.place_child(order, n, quantity=80, link=LINK)
@@ -592,9 +595,11 @@ class TestChildren:
         assert ids(panel.store.list(1)) == [child.id, order.id]
         assert panel.balance == balance
 
-    def test_any_number_of_posts_is_charged_for_one_at_first(self, panel: Panel, desk: Desk) -> None:
-        order = subscription(panel, posts=0)
-        assert [desk.place_child(order, n, quantity=80, link=LINK).charge for n in (1, 2)] == [0, Decimal("0.08")]
+    def test_an_end_is_an_end(self, panel: Panel, desk: Desk) -> None:
+        for order in (subscription(panel, posts=2), in_status(panel, S.PROCESSING)):
+            assert [desk.place_child(order, n, quantity=80, link=LINK).charge for n in (1, 2)] == [0, 0]
+            with pytest.raises(NotPossible, match="is of 2; it has no child 3"):
+                desk.place_child(order, 3, quantity=80, link=LINK)
 
     def test_an_order_that_is_neither_has_none(self, panel: Panel, desk: Desk) -> None:
         order = TO[S.PROCESSING](desk, panel.place())
@@ -606,7 +611,7 @@ class TestChildren:
             with pytest.raises(NotPossible, match=f"must be a whole number from 1 to {most}"):
                 desk.place_child(order, 1, quantity=most + 1)
 
-    @pytest.mark.parametrize("n", [1, 3], ids=["paid by the parent", "charged"])
+    @pytest.mark.parametrize("n", [1, 2], ids=["paid by the parent", "charged"])
     def test_a_parent_that_ends_meanwhile_takes_the_child_along(self, panel: Panel, desk: Desk, n: int) -> None:
         order = subscription(panel)
 
@@ -840,17 +845,19 @@ class TestAStoreThatCannotSayWhatWaits:
 # Killed at every step
 
 
-def drip_feed(store: MemoryStore, status: OrderStatus) -> Order:
+def drip_feed(store: MemoryStore, status: OrderStatus, **params: Any) -> Order:
     """1,000 pieces for 1.00, of 10.00."""
-    return TO[status](desk_over(store), add(store, service=DRIPFEED, **RUNS))
+    return TO[status](desk_over(store), add(store, **(params or {"service": DRIPFEED, **RUNS})))
 
 
-def killed_at_every_step(verb: Callable[[Desk, Order], Any], status: OrderStatus) -> Iterator[tuple[Any, Order]]:
+def killed_at_every_step(
+    verb: Callable[[Desk, Order], Any], status: OrderStatus, **params: Any
+) -> Iterator[tuple[Any, Order]]:
     """The store, and the order as its worker knew it, once for each step and each way to fail there."""
     for stored_, failure in KILLS:
         for step in itertools.count():
             store = new_store()
-            order = drip_feed(store, status)
+            order = drip_feed(store, status, **params)
             parts = Killing(store, Kill(step, stored_, failure))
             try:
                 verb(desk_over(parts), order)
@@ -885,18 +892,21 @@ class TestKilledAtEveryStep:
             assert outcome(read(store, order)) == effect_of(verb, status)
 
 
-def further_run(desk: Desk, order: Order) -> Order:
+ENDLESS = {"service": SUBSCRIPTION, "username": "someone", "min": 500, "max": 1000, "delay": 0}
+
+
+def further_post(desk: Desk, order: Order) -> Order:
     """One that is charged."""
-    return desk.place_child(order, 3, quantity=500)
+    return desk.place_child(order, 2, quantity=500, link=LINK)
 
 
 @pytest.mark.parametrize("comes_first", ["reconcile", "the repeat"])
-def test_a_further_run_is_charged_and_listed_once_however_it_is_killed(comes_first: str) -> None:
-    for store, order in killed_at_every_step(further_run, S.PROCESSING):
+def test_a_further_post_is_charged_and_listed_once_however_it_is_killed(comes_first: str) -> None:
+    for store, order in killed_at_every_step(further_post, S.PROCESSING, **ENDLESS):
         if comes_first == "reconcile":
             reconcile(store)
             assert_exact(store)
-        child = further_run(desk_over(store), order)
+        child = further_post(desk_over(store), order)
         assert_exact(store)
         assert store.balance(ACCOUNT.id) == Decimal("8.5")
         assert read(store, order).children == (child.number,)
@@ -1197,10 +1207,10 @@ class TestEightThreads:
     def test_one_run_is_placed_once(self, shared: Panel) -> None:
         desk = shared.smmapi.desk
         order = in_status(shared, S.PROCESSING)
-        children = at_once(THREADS, lambda _: desk.place_child(order, 3, quantity=500))
+        children = at_once(THREADS, lambda _: desk.place_child(order, 2, quantity=500))
         assert len(set(ids(children))) == 1
         assert shared.read(order).children == (children[0].number,)
-        assert shared.balance == Decimal("98.5")
+        assert shared.balance == 99
 
 
 # Whatever an owner does
