@@ -93,7 +93,10 @@ def greet(app: Flask) -> None:
     wait_until_it_listens(host, port)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v2"
     kept = "in memory" if store_name() == "memory" else "in MongoDB, also when it ends"
-    print(f"\nThe order API is at {url}. It keeps everything {kept}; Ctrl-C ends it. Try:\n")
+    print(f"\nThe order API is at {url}. It keeps everything {kept}; Ctrl-C ends it.")
+    if fulfils():
+        print("New orders are worked off, from half a minute after they were placed.")
+    print("Try:\n")
     print(f"  curl {url} -d key={STANDARD_KEY} -d action=balance")
     order = "-d service=123 -d link=https://example.com/post -d quantity=1000"
     print(f"  curl {url} -d key={STANDARD_KEY} -d action=add {order}\n")
@@ -105,8 +108,6 @@ def greet(app: Flask) -> None:
     print(f"  curl {url} -d key={PANEL_KEY} -d action=status -d order={demo.panel_orders[0].number}\n")
     for order in demo.panel_orders:
         print(f"  {order.number}  {order.status.value}")
-    if fulfils():
-        print("\nNew orders are worked off, from half a minute after they were placed.")
     print(flush=True)
 
 

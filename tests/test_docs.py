@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from blinker import Signal
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import make_url
@@ -23,12 +26,12 @@ from docs import conformance
 from example_app import existing_panel
 from example_app.existing_panel import hooks, seed
 from example_app.existing_panel.models import Base, User
-from flask_smmapi import Account, SmmApi, cli
+from flask_smmapi import Account, Desk, Order, OrderStatus, SmmApi, cli, signals
 from flask_smmapi.stores.memory import MemoryStore
 from flask_smmapi.stores.mongo import documents
 from flask_smmapi.testing import Host, KeyLookupContract, WalletContract
 
-from .panel import LINK, SERVICES, Panel, serve
+from .panel import DEFAULT, DRIPFEED, LINK, SERVICES, WRONG_KEY, Panel, serve
 from .postgres import new_database
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +49,8 @@ def blocks(page: str, language: str = "python") -> list[str]:
 INSTALL, FILL, HOOKS, KIT = blocks("README.md")
 PANEL, VERBS, KEPT = blocks("docs/quickstart.md")
 [CONFIG] = blocks("docs/configuration.md")
-PROXY, STORAGE, LIMITER, RECONCILE = blocks("docs/operations.md")
+PROXY, STORAGE, LIMITER, LOG, RECONCILE = blocks("docs/operations.md")
+WORKER, BY_HAND, CHILD, RECEIVER = blocks("docs/fulfilment.md")
 COLUMN, TRANSACTION, FLASK_SQLALCHEMY, TIMEOUTS, *EXCERPTS = blocks("docs/your-own-storage.md")
 
 
@@ -54,6 +58,7 @@ def test_every_page_with_examples_is_run() -> None:
     assert {page for page in PAGES if blocks(page)} == {
         "README.md",
         "docs/configuration.md",
+        "docs/fulfilment.md",
         "docs/operations.md",
         "docs/quickstart.md",
         "docs/your-own-storage.md",
@@ -188,6 +193,14 @@ class TestOperations:
         pool = names["limiter"].storage.storage.connection_pool
         assert pool.connection_kwargs["socket_timeout"] == 0.25
 
+    def test_each_request_is_a_line_of_the_log(self, panel: Panel, caplog: pytest.LogCaptureFixture) -> None:
+        run(LOG)
+        panel.post("add", service=DEFAULT, link=LINK, quantity=1000)
+        panel.post("balance", key=WRONG_KEY)
+        logging.getLogger("flask_smmapi").setLevel(logging.NOTSET)
+        [shown] = re.findall("^action=.*\naction=.*$", PAGES["docs/operations.md"], re.MULTILINE)
+        assert [plain(line) for line in caplog.messages] == [plain(line) for line in shown.splitlines()]
+
     def test_reconcile_says_what_it_did(self, panel: Panel, capsys: pytest.CaptureFixture[str]) -> None:
         run(RECONCILE, smmapi=panel.smmapi)
         assert capsys.readouterr().out == "0 0 0\n"
@@ -196,6 +209,48 @@ class TestOperations:
         named = set(re.findall(r"`(Smm[A-Z]\w+)`", PAGES["docs/operations.md"])) - {"SmmApi"}
         assert named == {"SmmAccount", "SmmKey", "SmmService", "SmmOrder", "SmmRefill", "SmmEntry"}
         assert all(hasattr(documents, name) for name in named)
+
+
+def plain(line: str) -> str:
+    """Without what differs each time."""
+    return re.sub(r"[0-9a-f]{24}", "an id", re.sub(r"[0-9]+\.[0-9]+", "some", line))
+
+
+class TestFulfilment:
+    def test_a_worker_begins_with_what_has_waited(self, panel: Panel) -> None:
+        bought: list[Order] = []
+        work = run(WORKER, count_now=len, buy=bought.append)["work"]
+        old, young = panel.place(), panel.place()
+        panel.move(old, OrderStatus.AWAITING, due=old.created - timedelta(minutes=1))
+        work(panel.smmapi.desk, "worker 1")
+        assert [(order.id, order.status, order.start_count) for order in bought] == [
+            (old.id, OrderStatus.PROCESSING, len(LINK))
+        ]
+        assert panel.read(young).status is OrderStatus.AWAITING
+
+    def test_the_verbs_by_hand(self, panel: Panel, capsys: pytest.CaptureFixture[str]) -> None:
+        run(BY_HAND, desk=panel.smmapi.desk, order=panel.place())
+        assert f"# {capsys.readouterr().out}" in BY_HAND
+
+    def test_a_child(self, panel: Panel) -> None:
+        desk = panel.smmapi.desk
+        parent = desk.start(desk.take(panel.place(DRIPFEED, quantity=100, runs=10, interval=60), "me"))
+        child = run(CHILD, desk=desk, parent=parent)["child"]
+        assert panel.read(parent).children == (child.number,)
+
+    def test_a_receiver_hears_of_a_cancel(self, panel: Panel) -> None:
+        outbox: list[str] = []
+        names = run(RECEIVER, app=panel.app, outbox=outbox)
+        assert names["tell_client"]
+        order = panel.place()
+        panel.smmapi.cancel(panel.account, order.id)
+        assert outbox == [f"Order {order.number} was canceled; 1.00000000 came back."]
+
+    def test_every_verb_and_every_signal_is_named(self) -> None:
+        page = PAGES["docs/fulfilment.md"]
+        verbs = [name for name, verb in vars(Desk).items() if callable(verb) and name[0] != "_"]
+        names = [name for name, value in vars(signals).items() if isinstance(value, Signal)]
+        assert [name for name in verbs + names if not re.search(rf"\b{name}\b", page)] == []
 
 
 class TestYourOwnStorage:
