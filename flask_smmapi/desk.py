@@ -69,8 +69,8 @@ class Desk:
         """
         waiting, moment = self._queue.waiting, now()
         claimed: list[Order] = []
-        for status, before in ((OrderStatus.PENDING, moment), (OrderStatus.AWAITING, moment - rest)):
-            for order in _page(waiting, [status], before, limit - len(claimed), _SPARE):
+        for status, due in ((OrderStatus.PENDING, moment), (OrderStatus.AWAITING, moment - rest)):
+            for order in _page(waiting, [status], due, limit - len(claimed), _SPARE):
                 if len(claimed) < limit:
                     claimed += filter(None, [self._take(order, worker, lease)])
         return claimed
@@ -271,9 +271,13 @@ class Desk:
 
 
 def _page(
-    waiting: Callable[..., Iterable[Record]], statuses: Any, before: datetime, limit: int, spare: int = 0
+    waiting: Callable[..., Iterable[Record]], statuses: Any, moment: datetime, limit: int, spare: int = 0
 ) -> list[Record]:
-    """At most *limit* records that wait, and some to *spare*; none for a limit of 0, which databases read as any."""
+    """At most *limit* records that are due at *moment*, and some to *spare*; none for a limit of 0.
+
+    Databases read a limit of 0 as none at all; and times have whole milliseconds.
+    """
+    before = moment + timedelta(milliseconds=1)
     return list(waiting(statuses, before, limit=limit + spare)) if limit > 0 else []
 
 

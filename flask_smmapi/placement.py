@@ -200,10 +200,9 @@ class Placement:
             done = next_step(before)
             if done is not None:
                 self.tell(before, done)
-                done = self._settle(done)
-                if done.status is OrderStatus.CANCELED and before.status is not OrderStatus.CANCELED:
-                    self._notify("order_canceled", order=done)
-                return done
+                if done.due_back == done.paid_back and before.status is not done.status:
+                    self._tell_of_cancel(done)  # nothing to pay back
+                return self._settle(done)
             current = self._find(order)
         raise ServiceUnavailable
 
@@ -221,7 +220,10 @@ class Placement:
                 return order
             reference = f"{order.id}:back:{to_units(order.paid_back)}"
             self._wallet.credit(order.account, subtract(order.due_back, order.paid_back), reference)
-            order = self.write(order, paid_back=order.due_back) or self._reread(order)
+            settled = self.write(order, paid_back=order.due_back)
+            if settled is not None:
+                self._tell_of_cancel(settled)  # whoever writes it, of many that pay back
+            order = settled or self._reread(order)
         raise ServiceUnavailable
 
     def reconcile(self, older_than: timedelta = timedelta(minutes=1)) -> Reconciled:
@@ -238,10 +240,8 @@ class Placement:
                 if order.status in HIDDEN:
                     abandoned += self._abandon(order)
                 else:
-                    settled = self._settle(order)
+                    self._settle(order)
                     paid_back += 1
-                    if settled.status is OrderStatus.CANCELED:
-                        self._notify("order_canceled", order=settled)
             except Exception:  # one order that is beyond help must not keep the others waiting
                 log.exception("Order %s could not be reconciled.", order.id)
                 failed += 1
@@ -251,6 +251,10 @@ class Placement:
         """Tell of *order* if its status was another one *before*."""
         if before.status is not order.status:
             self._notify("order_status_changed", order=order, before=before.status)
+
+    def _tell_of_cancel(self, order: Order) -> None:
+        if order.status is OrderStatus.CANCELED:
+            self._notify("order_canceled", order=order)
 
     def write(self, order: Order, **changes: Any) -> Order | None:
         """*order* with these changes, as it is stored then; None if somebody else has changed it meanwhile."""

@@ -36,7 +36,8 @@ caller_blocked = _signals.signal("caller_blocked")
 
 def send(app: Any, name: str, **facts: Any) -> None:
     """Tell each receiver of the signal of that name."""
-    for receiver in _signals[name].receivers_for(app):
+    signal = _signals[name]
+    for receiver in () if signal.is_muted else signal.receivers_for(app):
         try:
             receiver(app, **facts)
         except Exception:  # whatever it is, it is the receiver's, and the fact stands

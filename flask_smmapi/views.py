@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
-import traceback
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
@@ -51,7 +51,7 @@ _DOCUMENTED: dict[int, type[SmmError]] = {
 
 def api(**_: Any) -> Response:
     """Answer one request. Variables in the prefix of a parent blueprint are the host's affair."""
-    state, entry = current_state(), Entry()
+    state, entry = current_state(), g.smmapi_entry
     dialect = state.dialect  # until the account is known
     try:
         if request.method != "POST":
@@ -67,19 +67,20 @@ def api(**_: Any) -> Response:
             response = _json(getattr(dialect, params["action"])(result), 200)
     except Exception as failure:  # the edge: whatever a hook raises, the client gets JSON
         response = _failed(failure, dialect)
-    entry.write(response.status_code)
     return response
 
 
 def make_blueprint() -> Blueprint:
     """A blueprint that serves each app it is registered with by that app's own state and settings."""
     blueprint = Blueprint("smmapi", __name__)
+    blueprint.url_value_preprocessor(_begin)
     blueprint.url_value_preprocessor(_step_aside)
     blueprint.url_value_preprocessor(_read_ahead)
     # Flask asks an app's handler of a status before a blueprint's handler of a class, so we have both.
     failures: tuple[int | type[Exception], ...] = (*default_exceptions, Exception)
     for failure in failures:
         blueprint.register_error_handler(failure, _failed_before)
+    blueprint.after_request(_write_line)
     blueprint.record(_add_urls)
     return blueprint
 
@@ -96,6 +97,19 @@ def _add_urls(setup: BlueprintSetupState) -> None:
     host = "<host>" if app.url_map.host_matching else None  # without one it would answer on none
     for url in (f"{prefix}/api/v2", f"{prefix}/api/v2/"):
         setup.add_url_rule(url, "api", api, methods=METHODS, provide_automatic_options=False, host=host)
+
+
+def _begin(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Begin the request's entry in the log."""
+    g.smmapi_entry, g.smmapi_key = Entry(), None
+
+
+def _write_line(response: Response) -> Response:
+    """Log what was answered, whoever has answered. A host's function that fails after us is not another request."""
+    entry: Entry | None = g.pop("smmapi_entry", None)
+    if entry is not None:
+        entry.write(response.status_code)
+    return response
 
 
 def _step_aside(endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -196,10 +210,10 @@ def _read_params() -> Params:
 def _failed(failure: Exception, dialect: Standard) -> Response:
     """The answer to *failure*, logged if it is not the client's."""
     if isinstance(failure, UNAVAILABLE):
-        _log_failure("A store could not be reached")
+        log.exception("A store could not be reached.")
         failure = ServiceUnavailable()
     elif not isinstance(failure, SmmError):
-        _log_failure("A request failed")
+        log.exception("A request failed.")
         failure = InternalServerError()
     body, status = dialect.error(failure)
     response = _json(body, status)
@@ -210,26 +224,16 @@ def _failed(failure: Exception, dialect: Standard) -> Response:
 def _failed_before(failure: Exception) -> Response:
     """The answer to what was raised outside the view: by us, or by a function of the host that runs for us too."""
     if not isinstance(failure, HTTPException):
-        response = _failed(failure, current_state().dialect)
-        Entry().write(response.status_code)
-        return response
+        if not isinstance(failure, SmmError):  # which a function of the host has raised, with the key perhaps
+            with suppress(SmmError, HTTPException):
+                g.smmapi_key = _read_params().get("key")
+        return _failed(failure, current_state().dialect)
     status = failure.code or 500
     text = _DOCUMENTED[status].text if status in _DOCUMENTED else failure.name
     response = _json(json.dumps({"error": text}).encode(), status)
     response.headers.extend(header for header in failure.get_headers() if header[0] != "Content-Type")
-    Entry().write(status)
     return response
 
 
 def _json(body: bytes, status: int) -> Response:
     return current_app.response_class(body, status, mimetype="application/json")
-
-
-def _log_failure(what: str) -> None:
-    """Log the exception at hand with its stack; without the key, which a hook may have put into its message."""
-    stack = traceback.format_exc()
-    key: str | None = g.get("smmapi_key")
-    if key is None or not (key in stack or repr(key)[1:-1] in stack):
-        log.exception("%s.", what)
-    else:
-        log.error("%s:\n%s", what, stack.replace(key, "[key]").replace(repr(key)[1:-1], "[key]"))

@@ -60,7 +60,7 @@ LAYERS = (
 PACKAGES = {"testing", "stores.mongo"}
 """Rows that are packages: their modules import each other."""
 
-FLASK_SIDE = {"extension", "config", "cli", "docs", "views", "state", "throttle"}
+FLASK_SIDE = {"extension", "config", "cli", "docs", "views", "state", "journal", "throttle"}
 MAY_IMPORT: dict[str, set[str]] = {
     "flask": FLASK_SIDE | {"testing"},
     "flask_limiter": FLASK_SIDE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -79,9 +79,7 @@ def names(heard: list[Heard]) -> list[str]:
 
 def moves(heard: list[Heard]) -> list[tuple[OrderStatus, OrderStatus]]:
     """The status before and after, of each move that was told of."""
-    return [
-        (each.facts["before"], each.facts["order"].status) for each in heard if each.name == "order_status_changed"
-    ]
+    return [(each.facts["before"], each.facts["order"].status) for each in heard if each.name == "order_status_changed"]
 
 
 def begun(panel: Panel, order: Order) -> Order:
@@ -106,13 +104,10 @@ def test_a_placed_order_is_told_as_it_is_stored(panel: Panel, heard: list[Heard]
         {"link": "no link"},
         {"quantity": 0},
         {"request_id": "short"},
-        {"service": list(range(18))[2], "quantity": 1},  # a package at 1.00: see the balance below
     ],
 )
-def test_a_refused_order_is_not_told(changes: dict[str, Any]) -> None:
-    panel = Panel(balance="0")
-    with hearing(panel.app) as heard:
-        assert panel.post("add", **{**ADD, **changes}).status == 400
+def test_a_refused_order_is_not_told(panel: Panel, heard: list[Heard], changes: dict[str, Any]) -> None:
+    assert panel.post("add", **{**ADD, **changes}).status == 400
     assert heard == []
 
 
@@ -121,6 +116,8 @@ def test_an_order_that_the_account_cannot_pay_is_not_told() -> None:
     with hearing(panel.app) as heard:
         assert panel.post("add", **ADD).json == {"error": "Not enough funds on balance"}
         assert panel.post("add", **ADD, request_id="cart-4711").json == {"error": "Not enough funds on balance"}
+        with pytest.raises(NotEnoughFunds):
+            panel.place()
     assert heard == []
 
 
@@ -277,10 +274,8 @@ def test_the_moves_that_eight_verbs_at_once_make_are_a_chain(panel: Panel) -> No
     ]
 
     def work(number: int) -> None:
-        try:
+        with suppress(NotPossible):
             verbs[number]()
-        except NotPossible:
-            pass
 
     with hearing(panel.app) as heard:
         at_once(8, work)
@@ -392,7 +387,6 @@ FINISHED: dict[str, Callable[[Panel, Order], Any]] = {
 
 
 @pytest.mark.parametrize("stored", [False, True])
-# fails for all but reconcile: whoever repeats a cancel pays the money back, and nobody hears of it
 @pytest.mark.parametrize("finished_by", FINISHED)
 def test_a_cancel_whose_money_was_late_is_told_once_it_is_back(finished_by: str, stored: bool) -> None:
     store = Bank()
@@ -411,7 +405,6 @@ def test_a_cancel_whose_money_was_late_is_told_once_it_is_back(finished_by: str,
     assert balances == [Decimal(100)]
 
 
-# fails: each of two that pay the same order back tells of it
 @pytest.mark.parametrize("finished_by", FINISHED)
 def test_a_cancel_whose_money_two_pay_back_at_once_is_told_once(finished_by: str) -> None:
     store = Bank()
@@ -641,7 +634,7 @@ def test_a_receiver_that_raises_is_logged_and_disturbs_neither_the_request_nor_o
     assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == 2 * [
         ("flask_smmapi", "ERROR", f"A receiver of the signal {name} failed.")
     ]
-    assert all(record.exc_info for record in caplog.records)
+    assert caplog.text.count(" failed.\nTraceback (most recent call last)") == 2
 
 
 def test_a_receiver_that_raises_stands_in_no_way_of_the_money(panel: Panel) -> None:
@@ -667,7 +660,6 @@ def test_a_receiver_may_use_the_extension_itself(panel: Panel) -> None:
     assert moves(heard)[-1] == (S.PROCESSING, S.COMPLETED)
 
 
-# fails: Signal.receivers_for, which we ask, does not look at it
 def test_a_muted_signal_is_not_heard(panel: Panel, heard: list[Heard]) -> None:
     """As blinker knows it: a host mutes a signal while it imports old orders."""
     with signals.order_placed.muted():
@@ -683,11 +675,13 @@ def test_a_muted_signal_is_not_heard(panel: Panel, heard: list[Heard]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_receiver_for_one_app_hears_nothing_of_another(name: str) -> None:
     mine, other = Panel(), Panel(app=Flask("other"))
-    with hearing(mine.app, names=(name,)) as mine_heard, hearing(other.app, names=(name,)) as others_heard:
-        with hearing(names=(name,)) as all_heard:
-            HAPPEN[name](other)
-            assert (names(mine_heard), names(others_heard)) == ([], [name])
-            HAPPEN[name](mine)
+    with ExitStack() as stack:
+        mine_heard, others_heard, all_heard = (
+            stack.enter_context(hearing(*apps, names=(name,))) for apps in ([mine.app], [other.app], [])
+        )
+        HAPPEN[name](other)
+        assert (names(mine_heard), names(others_heard)) == ([], [name])
+        HAPPEN[name](mine)
     assert [each.sender for each in mine_heard] == [mine.app]
     assert [each.sender for each in others_heard] == [other.app]
     assert [each.sender for each in all_heard] == [other.app, mine.app]
@@ -718,13 +712,6 @@ def test_a_receiver_that_nobody_keeps_is_forgotten_as_blinker_does(panel: Panel)
     del receiver
     panel.place()
     assert names(heard) == ["order_placed"]
-
-
-def test_an_order_that_fails_for_funds_from_python_is_not_told() -> None:
-    panel = Panel(balance="0")
-    with hearing(panel.app) as heard, pytest.raises(NotEnoughFunds):
-        panel.place()
-    assert heard == []
 
 
 # An integration: a panel that writes to its clients
