@@ -165,9 +165,12 @@ class Desk:
             raise NotPossible(f"Order {order.id} has another child {n} already.") from None
         except ClaimLost:  # the child may be the other worker's
             raise
-        except NotPossible:  # the parent has ended meanwhile, and so must a child that nobody has begun
-            self._cancel_child(order, n)
-            raise
+        except NotPossible:  # the parent has ended, or this cannot be a child of it
+            placed = self._orders.find_by_key(order.account, _child_key(order, n))
+            if placed is None or placed.number not in self._read(order).children:
+                self._cancel_stray(placed)
+                raise
+            child = placed  # a repeat
         return child
 
     # Refills
@@ -236,8 +239,8 @@ class Desk:
         self._check_begun(order, current)
         return self._placement.write(current, children=(*current.children, child), due=now())
 
-    def _cancel_child(self, order: Order, n: int) -> None:
-        child = self._orders.find_by_key(order.account, _child_key(order, n))
+    def _cancel_stray(self, child: Order | None) -> None:
+        """Cancel a child that its parent has not heard of before it ended, unless somebody has begun with it."""
         if child is not None and child.status in CANCELABLE:
             self._placement.close(child, OrderStatus.CANCELED)
 

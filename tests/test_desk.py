@@ -634,6 +634,12 @@ class TestChildren:
         child = desk.complete(TO[S.PROCESSING](desk, desk.place_child(order, 1, quantity=500)))
         assert desk.place_child(order, 1, quantity=500) == child
 
+    def test_a_repeat_after_the_parents_end_leaves_the_child_as_it_is(self, panel: Panel, desk: Desk) -> None:
+        order = in_status(panel, S.PROCESSING)
+        child = desk.place_child(order, 1, quantity=500)
+        desk.complete(order)
+        assert desk.place_child(order, 1, quantity=500) == child == panel.read(child)
+
     def test_a_client_cannot_cancel_a_child(self, panel: Panel, desk: Desk) -> None:
         child = desk.place_child(in_status(panel, S.PROCESSING), 1, quantity=500)
         assert panel.post("cancel", order=child.id).json == {"error": "Order not eligible for cancellation"}
