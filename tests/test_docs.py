@@ -20,6 +20,10 @@ import sqlalchemy as sa
 from blinker import Signal
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import REGISTRY
 from sqlalchemy import make_url
 
 from docs import conformance
@@ -49,7 +53,7 @@ def blocks(page: str, language: str = "python") -> list[str]:
 INSTALL, FILL, HOOKS, KIT = blocks("README.md")
 PANEL, VERBS, KEPT = blocks("docs/quickstart.md")
 [CONFIG] = blocks("docs/configuration.md")
-PROXY, STORAGE, LIMITER, LOG, RECONCILE = blocks("docs/operations.md")
+PROXY, STORAGE, LIMITER, LOG, METRICS, TRACES, RECONCILE = blocks("docs/operations.md")
 WORKER, BY_HAND, CHILD, RECEIVER = blocks("docs/fulfilment.md")
 COLUMN, TRANSACTION, FLASK_SQLALCHEMY, TIMEOUTS, *EXCERPTS = blocks("docs/your-own-storage.md")
 
@@ -200,6 +204,39 @@ class TestOperations:
         logging.getLogger("flask_smmapi").setLevel(logging.NOTSET)
         [shown] = re.findall("^action=.*\naction=.*$", PAGES["docs/operations.md"], re.MULTILINE)
         assert [plain(line) for line in caplog.messages] == [plain(line) for line in shown.splitlines()]
+
+    @pytest.fixture
+    def _log_is_restored(self) -> Iterator[None]:
+        log = logging.getLogger("flask_smmapi")
+        handlers = list(log.handlers)
+        log.setLevel(logging.INFO)
+        yield
+        log.setLevel(logging.NOTSET)
+        log.handlers[:] = handlers
+
+    @pytest.mark.usefixtures("_log_is_restored")
+    def test_prometheus_counts_answers_and_events(self, panel: Panel) -> None:
+        names = run(METRICS, app=panel.app)
+        panel.post("add", service=DEFAULT, link=LINK, quantity=1000)
+        panel.post("balance", key=WRONG_KEY)
+        read = REGISTRY.get_sample_value
+        assert read("smmapi_answer_seconds_count", {"action": "add", "status": "200"}) == 1
+        assert read("smmapi_answer_seconds_count", {"action": "balance", "status": "401"}) == 1
+        assert read("smmapi_events_total", {"event": "order placed"}) == 1
+        assert read("smmapi_events_total", {"event": "Invalid API key"}) == 1
+        assert names["count_order"]
+        assert names["count_refusal"]
+
+    def test_an_order_is_an_event_of_the_requests_span(self, panel: Panel) -> None:
+        spans = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(spans))
+        names = run(TRACES, app=panel.app)
+        with provider.get_tracer("tests").start_as_current_span("request"):
+            order = panel.place()
+        assert names["trace_order"]
+        [span] = spans.get_finished_spans()
+        assert [(event.name, event.attributes["order"]) for event in span.events] == [("order placed", order.id)]
 
     def test_reconcile_says_what_it_did(self, panel: Panel, capsys: pytest.CaptureFixture[str]) -> None:
         run(RECONCILE, smmapi=panel.smmapi)
