@@ -61,16 +61,24 @@ def attempt(record: Record, verb: Callable[[Record], object]) -> None:
 
 
 def move_along(desk: Desk, order: Order) -> None:
-    """Deliver the next part of *order*; every fifth order ends with a tenth that cannot be delivered."""
+    """Deliver the next part of *order*; every fifth one ends with a tenth that cannot be delivered.
+
+    Parents and their children are delivered in full here: what a child lacks is paid back through its parent.
+    """
     part = next_child(desk, order) or -(-order.count // 4)
     remains = max(order.remains - part, 0)
-    lost = order.count // 10 if order.number % 5 == 0 else 0
+    lost = order.count // 10 if order.number % 5 == 0 and is_alone(order) else 0
     if remains > lost:
         desk.progress(order, remains)
     elif lost:
         desk.partial(order, lost)
     else:
         desk.complete(order)
+
+
+def is_alone(order: Order) -> bool:
+    """Whether *order* is neither a parent nor a child that its parent has paid for."""
+    return bool(order.charge) and "runs" not in order.params and "delay" not in order.params
 
 
 def next_child(desk: Desk, order: Order) -> int:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -62,7 +63,7 @@ class Desk:
         many workers claim at once, one may be given fewer than there are; he asks again.
 
         :param limit: how many at most.
-        :param worker: a name for the owner to read.
+        :param worker: a name for the owner to read, of at most 100 characters.
         :param lease: how long the worker may take to :meth:`start`.
         :param rest: how long a new order is left alone first, so that its client may still cancel it.
         :raises RuntimeError: if the order store has no queue.
@@ -135,15 +136,19 @@ class Desk:
         return self._close(order, OrderStatus.PARTIAL, remains)
 
     def cancel(self, order: Order) -> Order:
-        """Cancel whatever state the order is in before its end, or after a part: what remains is paid back."""
-        return self._close(order, OrderStatus.CANCELED)
+        """Cancel whatever state the order is in before its end, or after a part: what remains is paid back.
+
+        Children that nobody has begun with are canceled too.
+        """
+        return self._cancel_children(self._close(order, OrderStatus.CANCELED))
 
     def fail(self, order: Order, reason: str) -> Order:
-        """It cannot be done: what remains is paid back.
+        """It cannot be done: what remains is paid back. Children that nobody has begun with are canceled.
 
-        :param reason: for the owner; a client never sees it.
+        :param reason: for the owner; a client never sees it. At most 1,000 characters.
         """
-        return self._close(order, OrderStatus.FAIL, reason=reason)
+        _require_text("reason", reason, 1_000)
+        return self._cancel_children(self._close(order, OrderStatus.FAIL, reason=reason))
 
     def place_child(self, order: Order, n: int, *, quantity: int, link: str | None = None) -> Order:
         """Place the order for the *n*-th run of a drip-feed, or the *n*-th post of a subscription, and give it.
@@ -157,20 +162,22 @@ class Desk:
         :param link: None for the parent's.
         :raises NotEnoughFunds: if a further post cannot be paid.
         """
+        current = self._read(order)
+        draft = _child(order, n, quantity, link)
+        _check_claim(order, current)
+        if current.status not in BEGUN:
+            return self._placed_before(current, draft)
         try:
-            self._check_begun(order, self._read(order))
-            child = self._placement.place(_child(order, n, quantity, link))
-            self._placement.until_decided(self._read(order), lambda current: self._adopt(order, current, child.number))
+            child = self._placement.place(draft)
         except IdempotencyKeyReused:
-            raise NotPossible(f"Order {order.id} has another child {n} already.") from None
-        except ClaimLost:  # the child may be the other worker's
+            raise _another_child(order, n) from None
+        try:
+            self._placement.until_decided(current, lambda current: self._adopt(order, current, child.number))
+        except ClaimLost:  # the child is the other worker's now
             raise
-        except NotPossible:  # the parent has ended, or this cannot be a child of it
-            placed = self._orders.find_by_key(order.account, _child_key(order, n))
-            if placed is None or placed.number not in self._read(order).children:
-                self._cancel_stray(placed)
-                raise
-            child = placed  # a repeat
+        except NotPossible:  # the parent has ended meanwhile
+            self._cancel_before_start(child)
+            raise
         return child
 
     # Refills
@@ -239,10 +246,32 @@ class Desk:
         self._check_begun(order, current)
         return self._placement.write(current, children=(*current.children, child), due=now())
 
-    def _cancel_stray(self, child: Order | None) -> None:
-        """Cancel a child that its parent has not heard of before it ended, unless somebody has begun with it."""
-        if child is not None and child.status in CANCELABLE:
-            self._placement.close(child, OrderStatus.CANCELED)
+    def _placed_before(self, parent: Order, draft: Order) -> Order:
+        """The child of a parent that has ended, for a repeat.
+
+        :raises NotPossible: if there was none; one that the parent has not heard of is canceled.
+        """
+        child = self._orders.find_by_key(draft.account, draft.idempotency_key or "")
+        if child is not None and child.number not in parent.children:
+            self._cancel_before_start(child)
+        elif child is not None and child.fingerprint == draft.fingerprint:
+            return child
+        raise NotPossible(f"Order {parent.id} is {parent.status.value}; its work must have begun for this.")
+
+    def _cancel_children(self, parent: Order) -> Order:
+        """Cancel the children that nobody has begun with: a parent that is paid back must not be delivered."""
+        if parent.children:
+            for child in self._orders.find(parent.account, list(parent.children)):
+                self._cancel_before_start(child)
+        return parent
+
+    def _cancel_before_start(self, order: Order) -> None:
+        def check(current: Order) -> None:
+            if current.status not in CANCELABLE:
+                raise NotPossible
+
+        with suppress(NotPossible):
+            self._placement.close(order, OrderStatus.CANCELED, check=check)
 
     def _close(self, order: Order, status: OrderStatus, remains: int | None = None, **changes: Any) -> Order:
         return self._placement.close(
@@ -285,6 +314,7 @@ def _page(
 
 
 def _claim(worker: str, lease: timedelta) -> dict[str, Any]:
+    _require_text("worker", worker, 100)
     return {"claim": secrets.token_hex(12), "worker": worker, "due": now() + lease}
 
 
@@ -298,6 +328,15 @@ def _require_whole(name: str, value: int, least: int = 0, most: int = 2**63 - 1)
         raise NotPossible(f"{name} is {value!r}; it must be a whole number from {least} to {most}.")
 
 
+def _require_text(name: str, value: str, most: int) -> None:
+    if not isinstance(value, str) or len(value) > most:
+        raise NotPossible(f"{name} is {value!r}; it must be a text of at most {most} characters.")
+
+
+def _another_child(order: Order, n: int) -> NotPossible:
+    return NotPossible(f"Order {order.id} has another child {n} already.")
+
+
 def _child(order: Order, n: int, quantity: int, link: str | None) -> Order:
     is_dripfeed, is_subscription = "runs" in order.params, "delay" in order.params
     if not is_dripfeed and not is_subscription:
@@ -309,12 +348,13 @@ def _child(order: Order, n: int, quantity: int, link: str | None) -> Order:
         raise NotPossible(f"Order {order.id} is of {most}; it has no child {n}.")
     rate = ZERO if n <= (most or 1) else order.rate
     link = link or order.params.get("link", "")
+    own = {name: text for name, text in order.params.items() if is_dripfeed and name not in ("runs", "interval")}
     moment = now()
     return Order(
         id=new_id(),
         account=order.account,
         service=order.service,
-        params={"link": link, "quantity": str(quantity)},
+        params={**own, "link": link, "quantity": str(quantity)},
         rate=rate,
         per=order.per,
         count=quantity,
@@ -331,7 +371,8 @@ def _child(order: Order, n: int, quantity: int, link: str | None) -> Order:
 
 
 def _child_key(order: Order, n: int) -> str:
-    return f"{order.id}:{n}"
+    """With a line end in it, which no client can send: else one could take the place of a child."""
+    return f"{order.id}\n{n}"
 
 
 def _fingerprint(values: Iterable[Any]) -> str:

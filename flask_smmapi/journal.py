@@ -26,7 +26,7 @@ class Entry:
     """What is known of a request so far; made when it begins.
 
     :param account: the id of the account, once it is known.
-    :param order: the id of the order that was placed.
+    :param order: the id of the order that it is about, if it is about one.
     """
 
     action: str | None = None
@@ -71,7 +71,9 @@ def _without_keys(record: logging.LogRecord) -> bool:
 
 
 def _replace(stack: str, key: str | None) -> str:
-    return stack.replace(key, "[key]").replace(repr(key)[1:-1], "[key]") if key else stack
+    if key is None or len(key) < 8:  # so short a text is all over a stack
+        return stack
+    return stack.replace(key, "[key]").replace(repr(key)[1:-1], "[key]")
 
 
 log.addFilter(_without_keys)

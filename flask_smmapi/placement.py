@@ -199,10 +199,13 @@ class Placement:
             before = self._settle(current)
             done = next_step(before)
             if done is not None:
-                self.tell(before, done)
                 if done.due_back == done.paid_back and before.status is not done.status:
                     self._tell_of_cancel(done)  # nothing to pay back
-                return self._settle(done)
+                try:
+                    done = self._settle(done)  # first of all: whoever is told may take his time
+                finally:
+                    self.tell(before, done)
+                return done
             current = self._find(order)
         raise ServiceUnavailable
 

@@ -55,7 +55,6 @@ ORDER_STATUSES: dict[OrderStatus, Row] = {
     _S.UNPAID: Row("", "", frozenset({_S.AWAITING, _S.VOIDING})),  # the intent is stored, the money not yet taken
     _S.VOIDING: Row("", "", _FINAL),  # being abandoned; the next step drops it
     _S.AWAITING: Row("Awaiting", "Pending", _STOPS | {_S.PENDING}),
-    # Back to AWAITING when a claim runs out.
     _S.PENDING: Row("Pending", "Pending", _STOPS | {_S.AWAITING, _S.PROCESSING, _S.IN_PROGRESS}),
     _S.PROCESSING: Row("Processing", "Processing", _STOPS | {_S.IN_PROGRESS, _S.COMPLETED, _S.PARTIAL}),
     _S.IN_PROGRESS: Row("In progress", "In progress", _STOPS | {_S.PROCESSING, _S.COMPLETED, _S.PARTIAL}),

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
-from .actions import ACTIONS, Context
+from .actions import ACTIONS, Answers, Context, RefillAnswers
 from .body import parse_body
 from .deadline import request_deadline
 from .dialects import DIALECTS, Standard
@@ -134,8 +134,10 @@ def _perform(context: Context, account: Account, params: Params) -> Any:
 
 
 def _order_of(result: Any) -> str | None:
-    """The order that was placed."""
-    return result.id if isinstance(result, Order) else None
+    """The one order that a result is about."""
+    answers = result.answers if isinstance(result, RefillAnswers) else result
+    record = answers.items[0][1] if isinstance(answers, Answers) and not answers.many else answers
+    return record.id if isinstance(record, Order) else getattr(record, "order", None)
 
 
 def _authenticate(state: State, key: str | None) -> Account:

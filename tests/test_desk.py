@@ -326,6 +326,15 @@ class TestClaim:
         assert desk.claim(10, WORKER) == []
         assert panel.read(order) == before
 
+    @pytest.mark.parametrize(("worker", "shown"), [(4711, "4711"), ("x" * 101, "'x")])
+    def test_a_worker_has_a_name(self, panel: Panel, desk: Desk, worker: Any, shown: str) -> None:
+        order = panel.place()
+        with pytest.raises(NotPossible, match=f"^worker is {shown}.*; it must be a text of at most 100 characters"):
+            desk.claim(1, worker)
+        with pytest.raises(NotPossible, match=r"^reason is 404; it must be a text"):
+            desk.fail(order, 404)
+        assert panel.read(order) == order
+
     @pytest.mark.parametrize("limit", [0, -1])
     def test_who_wants_none_gets_none(self, panel: Panel, desk: Desk, limit: int) -> None:
         order = panel.place()
@@ -358,11 +367,10 @@ class TestClaim:
         class Overtaken(Killing):
             """Another worker takes the first two between the look and the claim."""
 
-            def waiting(self, *args: Any, **kwargs: Any) -> Any:
-                page = panel.store.waiting(*args, **kwargs)
-                for order in placed[:2]:
-                    if panel.read(order).status is S.AWAITING:
-                        desk.take(order, OTHER)
+            def waiting(self, statuses: Any, *args: Any, **kwargs: Any) -> Any:
+                page = panel.store.waiting(statuses, *args, **kwargs)
+                for order in placed[:2] if statuses == [S.AWAITING] else ():
+                    desk.take(order, OTHER)
                 return page
 
         parts = Overtaken(panel.store, Kill(-1, False, Broken))
@@ -639,6 +647,64 @@ class TestChildren:
         child = desk.place_child(order, 1, quantity=500)
         desk.complete(order)
         assert desk.place_child(order, 1, quantity=500) == child == panel.read(child)
+
+    def test_no_other_may_take_its_place(self, panel: Panel, desk: Desk) -> None:
+        """A client knows the id of the parent, and might use it for an idempotency key."""
+        order = in_status(panel, S.PROCESSING)
+        squatter = panel.post("add", service=1, link=LINK, quantity=1, request_id=f"{order.id}:1").json["order"]
+        assert desk.place_child(order, 1, quantity=500).id != squatter
+        assert panel.post("add", service=1, link=LINK, quantity=1, request_id=f"{order.id}\n2").status == 400
+
+    def test_it_has_what_its_type_needs(self, panel: Panel, desk: Desk) -> None:
+        panel.store.set_services([service(14, "Web Traffic", dripfeed=True)])
+        needs = {"country": "DE", "device": "1", "type_of_traffic": "2", "google_keyword": "cats"}
+        order = TO[S.PROCESSING](desk, panel.place(14, quantity=10, runs=2, interval=60, **needs))
+        assert desk.place_child(order, 1, quantity=10).params == {"link": LINK, "quantity": "10", **needs}
+
+    @pytest.mark.parametrize("verb", ["cancel", "fail"])
+    def test_a_parent_that_is_paid_back_is_not_delivered(self, panel: Panel, desk: Desk, verb: str) -> None:
+        order = in_status(panel, S.PROCESSING)
+        begun = TO[S.PROCESSING](desk, desk.place_child(order, 1, quantity=500))
+        waiting = desk.place_child(order, 2, quantity=500)
+        for _ in range(2):
+            VERBS[verb](desk, order)
+        assert panel.balance == 100
+        assert (panel.read(begun).status, panel.read(waiting).status) == (S.PROCESSING, S.CANCELED)
+        assert desk.claim(10, WORKER) == []
+
+    def test_a_wrong_argument_touches_no_child(self, panel: Panel, desk: Desk) -> None:
+        order = in_status(panel, S.PROCESSING)
+        child = desk.place_child(order, 1, quantity=500)
+        for wrong in (501, 0, "500"):
+            with pytest.raises(NotPossible, match="quantity is"):
+                desk.place_child(order, 1, quantity=wrong)
+        assert panel.read(child) == child
+        desk.complete(order)
+        with pytest.raises(NotPossible, match="is COMPLETED"):
+            desk.place_child(order, 1, quantity=499)
+
+    def test_a_child_that_was_begun_meanwhile_is_not_canceled(self, panel: Panel, desk: Desk) -> None:
+        order = in_status(panel, S.PROCESSING)
+
+        class Overtaken(Killing):
+            """The parent is completed, and the child begun, when it has just been placed."""
+
+            def replace(self, record: Order) -> bool:
+                done = panel.store.replace(record)
+                if record.idempotency_key and record.status is S.AWAITING:
+                    desk.complete(panel.read(order))
+                    TO[S.PROCESSING](desk, panel.read(record))
+                return done
+
+        with pytest.raises(NotPossible, match="is COMPLETED"):
+            desk_over(Overtaken(panel.store, Kill(-1, False, Broken))).place_child(order, 1, quantity=500)
+        assert [found.status for found in panel.store.list(1)] == [S.PROCESSING, S.COMPLETED]
+
+    def test_placing_one_is_moving_on(self, panel: Panel, desk: Desk, clock: Clock) -> None:
+        order = in_status(panel, S.PROCESSING)
+        clock.forward(days=2)
+        desk.place_child(order, 1, quantity=500)
+        assert desk.stuck() == []
 
     def test_a_client_cannot_cancel_a_child(self, panel: Panel, desk: Desk) -> None:
         child = desk.place_child(in_status(panel, S.PROCESSING), 1, quantity=500)
