@@ -35,6 +35,7 @@ LAYERS = (
     "state",
     "journal",
     "throttle",
+    "price_lists",
     "dialects",
     "signals",
     "desk",
@@ -57,7 +58,7 @@ LAYERS = (
 )
 """From the top to the bottom: a module imports those below its own row alone. A package in one row is one layer."""
 
-PACKAGES = {"testing", "stores.mongo"}
+PACKAGES = {"testing", "cli", "stores.mongo"}
 """Rows that are packages: their modules import each other."""
 
 FLASK_SIDE = {"extension", "config", "cli", "docs", "views", "state", "journal", "throttle"}

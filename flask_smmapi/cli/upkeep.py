@@ -1,0 +1,129 @@
+"""``init-db``, ``reconcile``, ``audit`` and ``doctor``: what keeps the database and the money right."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..hooks import UNAVAILABLE
+from ..state import current_state
+from .output import as_json, print_json, speaking
+
+
+@click.command("init-db")
+@click.option(
+    "--first-number",
+    type=click.IntRange(1, 2**31 - 1),
+    help="Number orders from here on, behind those of an API that was there before.",
+)
+@with_appcontext
+@speaking
+def init_db(first_number: int | None) -> None:
+    """Create what the store needs. May be run again at any time.
+
+    \b
+    Example:
+      flask smmapi init-db
+    """
+    verb_of_store("create_indexes", "needs no preparation")()
+    if first_number is not None:
+        verb_of_store("begin_numbers", "numbers its orders itself")(first_number)
+    click.echo("The store is ready.")
+
+
+@click.command()
+@click.option("--older-than", default=60.0, show_default=True, help="Age of an unpaid order, in seconds.")
+@as_json
+@with_appcontext
+@speaking
+def reconcile(older_than: float, as_json: bool) -> None:
+    """Finish what a killed process left undone. Exits with 1 if an order could not be put right.
+
+    \b
+    Example:
+      flask smmapi reconcile
+    """
+    result = current_state().context.placement.reconcile(timedelta(seconds=older_than))
+    if as_json:
+        print_json(result._asdict())
+    else:
+        click.echo(f"{result.abandoned} orders abandoned, {result.paid_back} paid back, {result.failed} failed.")
+    if result.failed:
+        raise SystemExit(1)
+
+
+@click.command()
+@as_json
+@with_appcontext
+@speaking
+def audit(as_json: bool) -> None:
+    """Recompute every account, compare the orders with the ledger. Changes nothing; exits with 1 on a difference.
+
+    \b
+    Example:
+      flask smmapi audit
+    """
+    find_differences = verb_of_store("audit", "keeps no ledger to audit")
+    differences = []
+    for difference in find_differences(lambda count: click.echo(f"{count} documents read …", err=True)):
+        differences.append({"where": difference.where, "what": difference.what})
+        if not as_json:
+            click.echo(f"{difference.where}: {difference.what}.")
+    if as_json:
+        print_json({"differences": differences})
+    else:
+        click.echo(f"{len(differences)} differences.")
+    if differences:
+        raise SystemExit(1)
+
+
+@click.command()
+@as_json
+@with_appcontext
+@speaking
+def doctor(as_json: bool) -> None:
+    """Say what is wrong with the set-up, and what to do. Exits with 1 if something is.
+
+    \b
+    Example:
+      flask smmapi doctor
+    """
+    store = current_state().store
+    needs_one = hasattr(store, "missing_indexes")
+    problems = _problems(store) if needs_one else []
+    if as_json:
+        print_json({"ok": not problems, "problems": problems})
+        raise SystemExit(1 if problems else 0)
+    if problems:
+        raise click.ClickException(problems[0])
+    click.echo(
+        "All is well."
+        if needs_one
+        else "No store of this app needs a doctor; flask_smmapi.testing proves those of your own."
+    )
+
+
+def _problems(store: Any) -> list[str]:
+    try:
+        missing = store.missing_indexes()
+        if missing:
+            return [f"Missing indexes: {', '.join(missing)}. Run: flask smmapi init-db"]
+        store.check_rights()
+    except (*UNAVAILABLE, RuntimeError) as failure:
+        return [str(failure)]
+    return []
+
+
+def verb_of_store(name: str, otherwise: str) -> Any:
+    """What the app's store can do beyond playing its parts."""
+    store = current_state().store
+    verb = getattr(store, name, None)
+    if verb is None:
+        raise click.ClickException(f"This app's store ({type(store).__name__}) {otherwise}.")
+    return verb
+
+
+COMMANDS = (init_db, reconcile, audit, doctor)
