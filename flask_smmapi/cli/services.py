@@ -53,15 +53,13 @@ def export(format: str, file: IO[bytes]) -> None:
 
 
 @_command("import")
-@click.argument("file", type=click.File("rb"))
+@click.argument("path", metavar="FILE", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--format", type=click.Choice(FORMATS), help="Else it is seen from the file.")
 @click.option("--markup", type=percentage, default="0", metavar="PERCENT", help="Raise every rate by so much.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @confirmed
 @as_json
-def import_(
-    file: IO[bytes], format: str | None, markup: Decimal, dry_run: bool, confirmed: bool, as_json: bool
-) -> None:
+def import_(path: str, format: str | None, markup: Decimal, dry_run: bool, confirmed: bool, as_json: bool) -> None:
     """Put the price list in FILE (- for stdin) in the place of the one that is there: the whole of it, or nothing.
 
     FILE is a CSV as export writes it, or the JSON that a supplier's action services answers. Shows what changes and
@@ -71,10 +69,10 @@ def import_(
     Example:
       flask smmapi services import supplier.json --markup 12.5 --dry-run
     """
-    if not (confirmed or dry_run) and file.name == "<stdin>":
+    if path == "-" and not (confirmed or dry_run):
         raise click.UsageError("Nobody can be asked while stdin is the price list; give --dry-run or --yes.")
     set_services: Callable[[Iterable[Service]], None] = _own_price_list("set_services")
-    new = ServiceList(_read(file.read(), format, markup))
+    new = ServiceList(_read(path, format, markup))
     changes = compare(_price_list(), new)
     imported = not dry_run and bool(changes)
     if not as_json or not (dry_run or confirmed):
@@ -104,7 +102,9 @@ def _own_price_list(verb: str) -> Any:
     return getattr(store, verb)
 
 
-def _read(data: bytes, format: str | None, markup: Decimal) -> list[Service]:
+def _read(path: str, format: str | None, markup: Decimal) -> list[Service]:
+    with click.open_file(path, "rb") as file:
+        data = file.read()
     try:
         text = decode(data)
         rows = read_rows(text, format or format_of(text))
