@@ -44,10 +44,12 @@ class Row(NamedTuple):
 
     :param where: its place in the file, for people.
     :param values: by column.
+    :param problem: why it is none; empty if it is one.
     """
 
     where: str
     values: Mapping[str, Any]
+    problem: str = ""
 
 
 # Reading
@@ -88,7 +90,7 @@ def to_services(rows: Iterable[Row]) -> list[Service]:
     problems: list[str] = []
     places: dict[int, str] = {}
     for row in rows:
-        values, wrong = _parse_row(row.values)
+        values, wrong = _parse_row(row)
         if not wrong:
             try:
                 service = Service(**values)
@@ -118,29 +120,26 @@ def _json_rows(text: str) -> list[Row]:
         raise BrokenList([f"This is a supplier's refusal, not a price list: {found['error']}"])
     if not isinstance(found, list):
         raise BrokenList(["This is no price list; it must be an array, as a supplier's services action answers."])
-    problems = [f"Row {n}: it must be an object." for n, row in enumerate(found, 1) if not isinstance(row, dict)]
-    if problems:
-        raise BrokenList(problems)
-    return [Row(f"Row {n}", row) for n, row in enumerate(found, 1)]
+    return [
+        Row(f"Row {n}", row) if isinstance(row, dict) else Row(f"Row {n}", {}, "it must be an object.")
+        for n, row in enumerate(found, 1)
+    ]
 
 
 def _csv_rows(text: str) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    problems = []
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
         _check_header(header)
         line = reader.line_num + 1
         for cells in reader:
             if cells and len(cells) != len(header):
-                problems.append(f"Line {line}: it has {len(cells)} cells; the first line has {len(header)}.")
+                yield Row(f"Line {line}", {}, f"it has {len(cells)} cells; the first line has {len(header)}.")
             elif cells:
                 yield Row(f"Line {line}", dict(zip(header, map(_unprotected, cells), strict=True)))
             line = reader.line_num + 1
     except csv.Error as wrong:
-        problems.append(f"Line {reader.line_num}: this is no CSV ({wrong}).")
-    if problems:
-        raise BrokenList(problems)
+        yield Row(f"Line {reader.line_num}", {}, f"this is no CSV ({wrong}).")
 
 
 def _delimiter(text: str) -> str:
@@ -158,12 +157,14 @@ def _check_header(header: list[str]) -> None:
         raise BrokenList([*problems, f"The columns are: {', '.join(COLUMNS)}."])
 
 
-def _parse_row(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _parse_row(row: Row) -> tuple[dict[str, Any], list[str]]:
     """The arguments of a :class:`Service`, and what is wrong with them."""
+    if row.problem:
+        return {}, [row.problem]
     parsed: dict[str, Any] = {}
     wrong: list[str] = []
     for name, (read, required) in _READERS.items():
-        value = values.get(name)
+        value = row.values.get(name)
         if value is None:
             if required:
                 wrong.append(f"{name} is missing.")

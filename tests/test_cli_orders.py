@@ -328,3 +328,23 @@ class TestRefills:
             f"Error: Account 1 has no refill {refill.order}.\n"
         )
         assert "Account 2 has no refill" in refused(panel, "refills", "start", 2, refill.id)
+
+
+def test_the_ledger_is_right_after_a_life_from_the_shell(mongo_uri: str) -> None:
+    """Begun, ended in part, refilled, canceled after all; each command once more, as an impatient owner would."""
+    panel = Panel(store=MongoStore(mongo_uri))
+    order = panel.place()
+    steps = [
+        ("take",),
+        ("start", "--start-count", 250),
+        ("progress", "--remains", 400),
+        ("partial", "--remains", 157, "--yes"),
+        ("partial", "--remains", 200, "--yes"),
+        ("cancel", "--yes"),
+    ]
+    for verb, *options in steps:
+        for _ in range(2):
+            done(panel, "orders", verb, 1, order.number, *options)
+    assert panel.balance == Decimal("99.2")
+    assert list(panel.store.audit(older_than=timedelta(0))) == []
+    assert json.loads(done(panel, "audit", "--json")) == {"differences": []}
