@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 from collections.abc import Iterator
@@ -174,6 +175,19 @@ class TestFailures:
         monkeypatch.setattr(MemoryStore, "list", list)
         result = panel.app.test_cli_runner().invoke(args=["smmapi", "orders", "list", "1"])
         assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {sentence}\n")
+
+    def test_of_the_reader_of_a_pipe_are_none_of_the_stores(
+        self, panel: Panel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """``… | head -1`` closes it; the exception is a ConnectionError."""
+
+        def echo(*args: Any, **kwargs: Any) -> None:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+        panel.place()
+        monkeypatch.setattr("click.echo", echo)
+        result = panel.app.test_cli_runner().invoke(args=["smmapi", "orders", "list", "1"])
+        assert (result.exit_code, result.stderr) == (1, "")
 
     def test_that_are_mistakes_keep_their_stack(self, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(MemoryStore, "list", lambda self, account, **page: 1 / 0)

@@ -261,6 +261,9 @@ def test_a_later_part_shows_the_difference(panel: Panel) -> None:
     assert "As CANCELED with 100 of 1000 remaining, 0.00000000 USD would be paid back more." in result.stderr
     result = run(panel, "orders", "partial", 1, order.id, "--remains", 150)
     assert "0.05000000 USD would be paid back more." in result.stderr
+    assert refused(panel, "orders", "partial", 1, order.id, "--remains", 50) == (
+        f"Error: Order {order.id} was paid back for 100 remaining; that never falls.\n"
+    )
 
 
 def test_whoever_takes_the_order_while_it_is_asked_about_keeps_it(

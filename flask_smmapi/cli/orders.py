@@ -244,15 +244,20 @@ def _end(
     """
     left = order.remains if remains is None else remains
     if (order.status, order.remains) != (status, left):
+        if order.status is status and left < order.remains:
+            raise click.ClickException(
+                f"Order {order.id} was paid back for {order.remains} remaining; that never falls."
+            )
         if not is_allowed(order.status, status):
             raise click.ClickException(f"Order {order.id} is {order.status.value}; it cannot become {status.value}.")
         if not confirmed:
-            back = subtract(subtract(order.charge, price(order.rate, order.count - left, order.per)), order.due_back)
+            due_back = subtract(order.charge, price(order.rate, order.count - left, order.per))
+            back = subtract(due_back, order.paid_back)
             click.echo(
                 f"{_name(order)} of account {account_text(order.account)} is {order.status.value}. "
                 f"Its charge was {_money(order.charge, order)}, and {_money(order.paid_back, order)} were paid back. "
                 f"As {status.value} with {left} of {order.count} remaining, "
-                f"{_money(max(back, Decimal(0)), order)} would be paid back{' more' if order.paid_back else ''}.",
+                f"{_money(back, order)} would be paid back{' more' if order.paid_back else ''}.",
                 err=True,
             )
             click.confirm("This cannot be undone. Go on?", abort=True, err=True)

@@ -36,7 +36,7 @@ def speaking(function: C) -> C:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except (click.Abort, click.exceptions.Exit):  # RuntimeErrors of click's own
+        except (click.Abort, click.exceptions.Exit, BrokenPipeError):  # click knows what to do about these
             raise
         except ServiceUnavailable:
             raise click.ClickException("Others changed it at the same time, again and again; try once more.") from None
