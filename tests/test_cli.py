@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from datetime import timedelta
@@ -33,6 +34,7 @@ def leaves(group: click.Group, path: str = "smmapi") -> Iterator[tuple[str, clic
 
 
 COMMANDS = dict(leaves(cli.group))
+DOCS = (Path(__file__).parent.parent / "docs" / "operations.md").read_text("utf-8")
 
 
 class TestHelp:
@@ -50,6 +52,14 @@ class TestHelp:
         assert line.startswith(path)
         arguments = shlex.split(line.removeprefix(path))
         COMMANDS[path].make_context(path, arguments).close()  # raises a usage error if it cannot be
+
+    @pytest.mark.parametrize("line", re.findall(r"^flask (smmapi .+?)(?: +#.*)?$", DOCS, re.MULTILINE))
+    def test_lines_of_the_docs_are_taken(self, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        for name in ("supplier.json", "prices.csv"):
+            Path(name).write_text("[]")
+        path = next(path for path in COMMANDS if line.startswith(path))
+        COMMANDS[path].make_context(path, shlex.split(line.removeprefix(path))).close()
 
     @pytest.mark.parametrize("path", COMMANDS)
     def test_says_what_each_option_is_for(self, path: str) -> None:
