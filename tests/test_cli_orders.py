@@ -334,7 +334,7 @@ class TestRefills:
 
 
 def test_the_ledger_is_right_after_a_life_from_the_shell(mongo_uri: str) -> None:
-    """Begun, ended in part, refilled, canceled after all; each command once more, as an impatient owner would."""
+    """Begun, ended in part, canceled after all; each command once more, as an impatient owner would."""
     panel = Panel(store=MongoStore(mongo_uri))
     order = panel.place()
     steps = [
