@@ -45,6 +45,7 @@ LAYERS = (
     "stores",
     "placement",
     "deadline",
+    "owner",
     "catalog",
     "parts",
     "hooks",

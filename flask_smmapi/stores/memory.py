@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +18,22 @@ from .. import keys
 from ..catalog import ServiceList
 from ..hooks import Account, AccountId, Order, Refill, Service
 from ..money import ZERO, from_units, to_units
+from ..owner import (
+    KEY_ID,
+    LIST_PRICES,
+    AccountInfo,
+    KeyInfo,
+    PricedLists,
+    Prices,
+    StatementLine,
+    adjustment,
+    adjustment_reference,
+    more_than_nothing,
+    no_account,
+    no_key,
+    payment_reference,
+)
+from ..placement import now
 from ..statuses import HIDDEN, OrderStatus, RefillStatus
 
 Record = TypeVar("Record", Order, Refill)
@@ -27,19 +43,45 @@ class Movement(NamedTuple):
     """One entry of an account's ledger.
 
     :param units: 10⁻⁸ units given (positive) or taken (negative); 0 bars the debit of `reference`.
+    :param kind: ``debit``, ``credit``, ``void`` or ``bar``.
+    :param note: the reason of an adjustment.
     """
 
     reference: str
     units: int
     voided: bool = False
+    kind: str = "bar"
+    note: str | None = None
 
 
 @dataclass
 class _Purse:
-    """An account's money: the balance, and every movement by its reference."""
+    """An account's money: the balance, every movement by its reference, and the statement."""
 
     units: int = 0
     movements: dict[str, Movement] = field(default_factory=dict)
+    lines: list[StatementLine] = field(default_factory=list)
+
+
+@dataclass
+class _Key:
+    """A key: its owner, and what may be shown of it."""
+
+    account: AccountId
+    prefix: str
+    label: str
+    dialect: str | None = None
+    active: bool = True
+    created: datetime = field(default_factory=now)
+    last_used: datetime | None = None
+
+    def info(self, digest: str) -> KeyInfo:
+        return KeyInfo(
+            digest[:KEY_ID], self.prefix, self.label, self.dialect, self.active, self.created, self.last_used
+        )
+
+    def revoke(self) -> None:
+        self.active, self.dialect = False, None
 
 
 class MemoryStore:
@@ -48,9 +90,11 @@ class MemoryStore:
     def __init__(self, services: Iterable[Service] = ()) -> None:
         self._lock = threading.RLock()
         self._accounts: dict[AccountId, Account] = {}
-        self._account_of: dict[str, AccountId] = {}  # by the digest of the key
-        self._dialect_of: dict[str, str] = {}  # likewise, of keys that have one of their own
+        self._created: dict[AccountId, datetime] = {}
         self._inactive: set[AccountId] = set()
+        self._prices: dict[AccountId, Prices] = {}
+        self._priced = PricedLists()
+        self._keys: dict[str, _Key] = {}  # by the digest
         self._services = ServiceList(services)
         self._purses: dict[AccountId, _Purse] = {}
         self._orders: dict[str, Order] = {}
@@ -59,67 +103,238 @@ class MemoryStore:
         self._refills: dict[tuple[AccountId, str], list[Refill]] = {}  # by order
         self._numbers = itertools.count(1)
 
-    # The owner's side: accounts, keys, services
+    # The owner's side: accounts
 
     def add_account(
         self, account: Account, *, balance: Decimal = ZERO, active: bool = True, key: str | None = None
     ) -> str:
         """Keep *account* with *balance* on it, and give an API key of it, which cannot be read again.
 
-        Repeating it changes the account's fields, but gives the balance once; ``credit`` gives more.
+        Repeating it changes the account's fields, but gives the balance once (:meth:`top_up` gives more), resumes no
+        account that is paused, and brings no key back that was revoked.
 
+        :param active: whether it may be used; False pauses one that is there.
         :param key: the key that it has already; else it gets a new one.
-        :raises ValueError: if it was given another balance before; nothing is changed then.
+        :raises ValueError: if it was given another balance before, and nothing is changed then; or if the key is
+            another account's.
         """
         key = key or keys.generate()
         with self._lock:
             if balance:
                 self.credit(account.id, balance, f"opening:{account.id}")
             self._accounts[account.id] = account
-            (self._inactive.discard if active else self._inactive.add)(account.id)
-            self.add_key(account.id, key)
+            self._created.setdefault(account.id, now())
+            if not active:
+                self._inactive.add(account.id)
+            known = self._keys.get(keys.digest(key))
+            if known is None or known.active or known.account != account.id:
+                self.add_key(account.id, key)
         return key
 
-    def add_key(self, account: AccountId, key: str, *, dialect: str | None = None) -> None:
-        """Let *key* open the account; only its digest is kept.
+    def accounts(self, after: AccountId | None = None, *, limit: int = 100) -> Sequence[AccountInfo]:
+        """A page of the accounts, ordered by id, integers before texts.
+
+        :param after: the last id of the page before.
+        """
+        with self._lock:
+            ids = sorted(self._accounts, key=_rank)
+            page = (id_ for id_ in ids if after is None or _rank(id_) > _rank(after))
+            return [self._info(id_) for id_ in itertools.islice(page, limit)]
+
+    def account_info(self, account: AccountId) -> AccountInfo | None:
+        """The account, or None if there is none with that id."""
+        with self._lock:
+            return self._info(account) if account in self._accounts else None
+
+    def _info(self, id_: AccountId) -> AccountInfo:
+        account, prices = self._accounts[id_], self._prices.get(id_, LIST_PRICES)
+        return AccountInfo(
+            id=id_,
+            currency=account.currency,
+            dialect=account.dialect,
+            allowed_ips=account.allowed_ips,
+            active=id_ not in self._inactive,
+            created=self._created[id_],
+            balance=self.balance(id_),
+            discount=prices.discount,
+            rates=prices.by_service(),
+        )
+
+    def pause_account(self, account: AccountId) -> None:
+        """Refuse every key of *account* from its next request on, until :meth:`resume_account`.
+
+        :raises ValueError: if there is no such account.
+        """
+        with self._lock:
+            self._check(account)
+            self._inactive.add(account)
+
+    def resume_account(self, account: AccountId) -> None:
+        """Let the keys of *account* in again.
+
+        :raises ValueError: if there is no such account.
+        """
+        with self._lock:
+            self._check(account)
+            self._inactive.discard(account)
+
+    def set_prices(
+        self,
+        account: AccountId,
+        *,
+        discount: Decimal | None = None,
+        rates: Mapping[int, Decimal] | None = None,
+    ) -> None:
+        """Let *account* pay other prices than those of the list. Orders that are placed keep theirs.
+
+        :param discount: in percent, 0 to 100 with two places; None leaves it as it is.
+        :param rates: by the service's number, beating the discount; they take the place of all that it had.
+        :raises ValueError: if there is no such account, or one of the prices cannot be; nothing is changed then.
+        """
+        with self._lock:
+            self._check(account)
+            self._prices[account] = self._prices.get(account, LIST_PRICES).changed(discount, rates)
+
+    def _check(self, account: AccountId) -> None:
+        if account not in self._accounts:
+            raise no_account(account)
+
+    # Keys
+
+    def add_key(self, account: AccountId, key: str, label: str = "", *, dialect: str | None = None) -> None:
+        """Let *key* open the account; only its digest and its first four characters are kept.
 
         :param dialect: of this key alone; None for the account's, and for what a key has that was there before.
-        :raises ValueError: if it is another account's, or the dialect is none.
+        :raises ValueError: if there is no such account, the key is another one's, or the dialect is none.
         """
         Account(account, dialect=dialect)  # refuses what is no dialect
         with self._lock:
-            if self._account_of.setdefault(keys.digest(key), account) != account:
+            self._check(account)
+            known = self._keys.setdefault(keys.digest(key), _Key(account, key[:4], label))
+            if known.account != account:
                 raise ValueError("This key is another account's.")
-            if dialect is not None:
-                self._dialect_of[keys.digest(key)] = dialect
+            known.active = True
+            known.dialect = dialect or known.dialect
+
+    def create_key(self, account: AccountId, label: str = "", dialect: str | None = None) -> str:
+        """A new key of the account, which cannot be read again.
+
+        :raises ValueError: if there is no such account, or no such dialect.
+        """
+        key = keys.generate()
+        self.add_key(account, key, label, dialect=dialect)
+        return key
+
+    def keys(self, account: AccountId) -> Sequence[KeyInfo]:
+        """The account's keys, oldest first, revoked ones too."""
+        with self._lock:
+            found = [key.info(digest) for digest, key in self._keys.items() if key.account == account]
+        return sorted(found, key=lambda info: (info.created, info.key_id))
+
+    def rotate_key(self, account: AccountId, key_id: str) -> str:
+        """A new key in the place of one that is in use, with its label and dialect; the old one is refused at once.
+
+        :raises ValueError: if the account has no such key, or it is revoked.
+        """
+        with self._lock:
+            old = self._key(account, key_id)
+            if not old.active:
+                raise no_key(account, key_id)
+            key = self.create_key(account, old.label, old.dialect)
+            old.revoke()
+            return key
 
     def revoke_key(self, key: str) -> None:
         """Refuse *key* from now on."""
         with self._lock:
-            self._account_of.pop(keys.digest(key), None)
-            self._dialect_of.pop(keys.digest(key), None)
+            known = self._keys.get(keys.digest(key))
+            if known is not None:
+                known.revoke()
+
+    def revoke_key_by_id(self, account: AccountId, key_id: str) -> None:
+        """Refuse the key from now on; one that is revoked stays so.
+
+        :raises ValueError: if the account has no such key.
+        """
+        with self._lock:
+            self._key(account, key_id).revoke()
+
+    def _key(self, account: AccountId, key_id: str) -> _Key:
+        for digest, key in self._keys.items():
+            if key.account == account and digest[:KEY_ID] == key_id:
+                return key
+        raise no_key(account, key_id)
+
+    # Money
+
+    def top_up(self, account: AccountId, amount: Decimal, payment: str) -> bool:
+        """Give what was paid; False if *payment* was booked before, and then nothing changes.
+
+        :param payment: names the payment, such as the payment provider's number of it.
+        :raises ValueError: if there is no such account, the payment was booked with another amount, the amount is not
+            above 0, or the name is too long for a reference or not ASCII.
+        """
+        reference, units = payment_reference(payment), more_than_nothing(amount)
+        with self._lock:
+            self._check(account)
+            purse = self._purse(account)
+            earlier = purse.movements.get(reference)
+            if earlier is not None:
+                return not _same(earlier, units)
+            self._move(purse, Movement(reference, units, kind="credit"))
+            return True
+
+    def adjust(self, account: AccountId, amount: Decimal, reason: str, *, reference: str | None = None) -> bool:
+        """Give *amount*, or take it if it is negative; False if there is not enough. *reason* is kept with it.
+
+        :param reference: a repeat with it changes nothing and answers the same; without one each call counts.
+        :raises ValueError: if there is no such account, the reference was used with another amount, the amount is 0,
+            or the reason is empty or too long.
+        """
+        units, reference = adjustment(amount, reason), adjustment_reference(reference)
+        with self._lock:
+            self._check(account)
+            purse = self._purse(account)
+            earlier = purse.movements.get(reference)
+            if earlier is not None:
+                return _same(earlier, units)
+            if purse.units + units < 0:
+                return False
+            self._move(purse, Movement(reference, units, kind="credit" if units > 0 else "debit", note=reason))
+            return True
+
+    def statement(self, account: AccountId, *, limit: int | None = None) -> Iterator[StatementLine]:
+        """The movements of the account's money, oldest first.
+
+        :param limit: only so many, the newest.
+        """
+        with self._lock:
+            lines = self._purse(account).lines
+            return iter(lines[0 if limit is None else max(len(lines) - limit, 0) :])
+
+    def movements(self, account: AccountId) -> Sequence[Movement]:
+        """The account's ledger, oldest entry first."""
+        with self._lock:
+            return tuple(self._purse(account).movements.values())
+
+    # Services
 
     def set_services(self, services: Iterable[Service]) -> None:
         """Put *services* in the place of the price list."""
         self._services = ServiceList(services)
 
-    def movements(self, account: AccountId) -> list[Movement]:
-        """The account's ledger, oldest entry first."""
-        with self._lock:
-            return list(self._purse(account).movements.values())
-
     # Key lookup and catalog
 
     def key_lookup(self, key: str) -> Account | None:
-        digest = keys.digest(key)
-        account_id = self._account_of.get(digest)
-        if account_id is None or account_id in self._inactive:
+        known = self._keys.get(keys.digest(key))
+        if known is None or not known.active or known.account in self._inactive:
             return None
-        account, own = self._accounts[account_id], self._dialect_of.get(digest)
+        known.last_used = now()
+        account, own = self._accounts[known.account], known.dialect
         return account if own is None else replace(account, dialect=own)
 
     def catalog(self, account: Account) -> ServiceList:
-        return self._services
+        return self._priced(self._services, self._prices.get(account.id, LIST_PRICES))
 
     # Wallet
 
@@ -136,7 +351,7 @@ class MemoryStore:
                 return not earlier.voided and _same(earlier, -units)
             if purse.units < units:
                 return False
-            self._move(purse, Movement(reference, -units))
+            self._move(purse, Movement(reference, -units, kind="debit"))
             return True
 
     def credit(self, account: AccountId, amount: Decimal, reference: str) -> None:
@@ -145,18 +360,19 @@ class MemoryStore:
             purse = self._purse(account)
             earlier = purse.movements.get(reference)
             if earlier is None:
-                self._move(purse, Movement(reference, units))
+                self._move(purse, Movement(reference, units, kind="credit"))
             else:
                 _same(earlier, units)
 
     def void(self, account: AccountId, reference: str) -> None:
         with self._lock:
             purse = self._purse(account)
-            debit = purse.movements.get(reference, Movement(reference, 0))
-            if not debit.voided:
-                purse.movements[reference] = debit._replace(voided=True)
-                if debit.units:
-                    self._move(purse, Movement(f"{reference}:void", -debit.units))
+            earlier = purse.movements.get(reference)
+            if earlier is None:
+                self._move(purse, Movement(reference, 0, voided=True))
+            elif earlier.kind == "debit" and not earlier.voided:
+                purse.movements[reference] = earlier._replace(voided=True)
+                self._move(purse, Movement(f"{reference}:void", -earlier.units, kind="void"))
 
     def _purse(self, account: AccountId) -> _Purse:
         return self._purses.setdefault(account, _Purse())
@@ -164,6 +380,8 @@ class MemoryStore:
     def _move(self, purse: _Purse, movement: Movement) -> None:
         purse.movements[movement.reference] = movement
         purse.units += movement.units
+        amount, balance = from_units(movement.units), from_units(purse.units)
+        purse.lines.append(StatementLine(now(), movement.reference, movement.kind, amount, balance, movement.note))
 
     # Orders
 
@@ -258,6 +476,11 @@ class MemoryStore:
                     refills[position] = replace(refill, revision=refill.revision + 1)
                     return True
             return False
+
+
+def _rank(id_: AccountId) -> tuple[bool, AccountId]:
+    """Where an account comes in the order of ids, which is MongoDB's."""
+    return isinstance(id_, str), id_
 
 
 def _positive_units(amount: Decimal) -> int:

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from ... import keys
-from ...hooks import Account, Service
+from ...hooks import Account, AccountId, Service
 from ...money import ZERO
+from ...owner import AccountInfo
 from .accounts import Accounts
+from .api_keys import Keys
 from .auditing import YOUNG, Difference, audit
 from .catalog import PriceList
 from .connection import Connection, forget_lock
 from .ledger import Ledger
 from .orders import Orders
+from .records import Doc, field, to_account, to_prices
 
 __all__ = ["Difference", "MongoStore"]
 
 
-class MongoStore(Accounts, Ledger, Orders):
+class MongoStore(Accounts, Keys, Ledger, Orders):
     """Accounts, keys, services, orders, refills and money in one database.
 
     :param uri: ``mongodb://host:27017/database``; not needed if the host registered *alias* with mongoengine.
@@ -35,10 +38,11 @@ class MongoStore(Accounts, Ledger, Orders):
 
     def __init__(self, uri: str | None = None, alias: str = "default") -> None:
         connection = Connection(uri, alias)
-        Accounts.__init__(self, connection)
+        self.catalog = PriceList(connection)
+        Accounts.__init__(self, connection, self.catalog.prices)
+        Keys.__init__(self, connection)
         Ledger.__init__(self, connection)
         Orders.__init__(self, connection)
-        self.catalog = PriceList(connection)
         _stores.add(self)
 
     # The owner's side: preparation, accounts, services, audit
@@ -73,17 +77,46 @@ class MongoStore(Accounts, Ledger, Orders):
     ) -> str:
         """Keep *account* with *balance* on it, and give an API key of it, which cannot be read again.
 
-        Repeating it changes the account's fields, but gives the balance once; ``credit`` gives more.
+        Repeating it changes the account's fields, but gives the balance once (:meth:`top_up` gives more), resumes no
+        account that is paused, and brings no key back that was revoked.
 
+        :param active: whether it may be used; False pauses one that is there.
         :param key: the key that it has already; else it gets a new one.
-        :raises ValueError: if it was given another balance before; nothing is changed then.
+        :raises ValueError: if it was given another balance before, and nothing is changed then; or if the key is
+            another account's.
         """
         key = key or keys.generate()
         if balance:
             self.credit(account.id, balance, f"opening:{account.id}")
         self._put_account(account, active)
-        self.add_key(account.id, key)
+        self._put_key(account.id, key, revive=False)
         return key
+
+    def accounts(self, after: AccountId | None = None, *, limit: int = 100) -> Sequence[AccountInfo]:
+        """A page of the accounts, ordered by id, integers before texts.
+
+        :param after: the last id of the page before.
+        """
+        return [self._info(document) for document in self._read_accounts(after, limit)]
+
+    def account_info(self, account: AccountId) -> AccountInfo | None:
+        """The account, or None if there is none with that id."""
+        found = self._read_account(account)
+        return None if found is None else self._info(found)
+
+    def _info(self, document: Doc) -> AccountInfo:
+        account, prices = to_account(document), to_prices(document)
+        return AccountInfo(
+            id=account.id,
+            currency=account.currency,
+            dialect=account.dialect,
+            allowed_ips=account.allowed_ips,
+            active=field(document, "active", bool),
+            created=field(document, "created", datetime),
+            balance=self.balance(account.id),
+            discount=prices.discount,
+            rates=prices.by_service(),
+        )
 
     def set_services(self, services: Iterable[Service]) -> None:
         """Put *services* in the place of the price list."""

@@ -1,28 +1,30 @@
-"""Accounts and their API keys in MongoDB."""
+"""Accounts in MongoDB."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
-
-from pymongo.errors import DuplicateKeyError
 
 from ... import keys
 from ...hooks import Account, AccountId
+from ...owner import no_account
 from ...placement import now
+from .catalog import AccountPrices
 from .connection import Connection
-from .records import field, to_account
+from .records import Doc, field, to_account
 
 NOTE_USE_EVERY = timedelta(minutes=1)
 """How exact `last_used` of a key is: it is written no more often."""
 
 
 class Accounts:
-    """Who may call, and with which keys."""
+    """Who may call, and at which prices."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, prices: AccountPrices) -> None:
         self._connection = connection
+        self._prices = prices
 
     def key_lookup(self, key: str) -> Account | None:
         """One command for the key and its account."""
@@ -34,43 +36,72 @@ class Accounts:
             last_used = found.get("last_used")
             if last_used is None or now() - field(found, "last_used", datetime) > NOTE_USE_EVERY:
                 self._connection["keys"].update_one({"_id": digest}, {"$set": {"last_used": now()}})
+        self._prices.note(found["account"])
         own = {} if found.get("dialect") is None else {"dialect": found["dialect"]}
         return to_account({**found["account"], **own})
 
+    def pause_account(self, account: AccountId) -> None:
+        """Refuse every key of *account* from its next request on, until :meth:`resume_account`.
+
+        :raises ValueError: if there is no such account.
+        """
+        self._set_active(account, False)
+
+    def resume_account(self, account: AccountId) -> None:
+        """Let the keys of *account* in again.
+
+        :raises ValueError: if there is no such account.
+        """
+        self._set_active(account, True)
+
+    def set_prices(
+        self,
+        account: AccountId,
+        *,
+        discount: Decimal | None = None,
+        rates: Mapping[int, Decimal] | None = None,
+    ) -> None:
+        """Let *account* pay other prices than those of the list. Orders that are placed keep theirs.
+
+        Other processes see it within some two seconds.
+
+        :param discount: in percent, 0 to 100 with two places; None leaves it as it is.
+        :param rates: by the service's number, beating the discount; they take the place of all that it had.
+        :raises ValueError: if there is no such account, or one of the prices cannot be; nothing is changed then.
+        """
+        self._prices.set(account, discount, rates)
+
     def _put_account(self, account: Account, active: bool) -> None:
-        fields = {
+        fields: dict[str, Any] = {
             "currency": account.currency,
             "allowed_ips": list(account.allowed_ips),
             "dialect": account.dialect,
-            "active": active,
         }
+        new: dict[str, Any] = {"created": now()}
+        # A repeat pauses, but resumes nothing: the workers of a panel repeat it whenever they start.
+        (new if active else fields)["active"] = active
         with self._connection.verb():
             self._connection["accounts"].update_one(
-                {"_id": account.id}, {"$set": fields, "$setOnInsert": {"created": now()}}, upsert=True
+                {"_id": account.id}, {"$set": fields, "$setOnInsert": new}, upsert=True
             )
 
-    def add_key(self, account: AccountId, key: str, label: str = "", *, dialect: str | None = None) -> None:
-        """Let *key* open the account; only its digest and its first four characters are kept.
-
-        :param dialect: of this key alone; None for the account's, and for what a key has that was there before.
-        :raises ValueError: if it is another account's, or the dialect is none.
-        """
-        Account(account, dialect=dialect)  # refuses what is no dialect
-        new = {"prefix": key[:4], "label": label, "created": now(), "last_used": None}
-        ours = {"_id": keys.digest(key), "account": account}
-        fields = {"active": True} if dialect is None else {"active": True, "dialect": dialect}
+    def _set_active(self, account: AccountId, active: bool) -> None:
         with self._connection.verb():
-            for _ in range(2):  # a second time, if another process was adding it just now
-                with suppress(DuplicateKeyError):
-                    self._connection["keys"].update_one(ours, {"$set": fields, "$setOnInsert": new}, upsert=True)
-                    return
-        raise ValueError("This key is another account's.")
+            found = self._connection["accounts"].update_one({"_id": account}, {"$set": {"active": active}})
+        if not found.matched_count:
+            raise no_account(account)
 
-    def revoke_key(self, key: str) -> None:
-        """Refuse *key* from now on."""
+    def _read_account(self, account: AccountId) -> Doc | None:
         with self._connection.verb():
-            revoked = {"$set": {"active": False}, "$unset": {"dialect": 1}}
-            self._connection["keys"].update_one({"_id": keys.digest(key)}, revoked)
+            return self._connection["accounts"].find_one({"_id": account})
+
+    def _read_accounts(self, after: AccountId | None, limit: int) -> list[Doc]:
+        """The documents of a page of accounts."""
+        behind: list[dict[str, Any]] = [{}] if after is None else [{"_id": {"$gt": after}}]
+        if isinstance(after, int):  # a comparison finds ids of the same kind alone
+            behind.append({"_id": {"$type": "string"}})
+        with self._connection.verb():
+            return list(self._connection["accounts"].find({"$or": behind}).sort("_id", 1).limit(limit))
 
 
 def _key_with_account(digest: str) -> list[dict[str, Any]]:
@@ -80,4 +111,5 @@ def _key_with_account(digest: str) -> list[dict[str, Any]]:
         {"$unwind": "$account"},
         {"$match": {"account.active": True}},
         {"$project": {"last_used": 1, "dialect": 1, "account": 1}},
+        {"$project": {"account.rates": 0}},  # they may be thousands; the number of times that they were set will do
     ]

@@ -1,29 +1,43 @@
-"""The price list in MongoDB: whole editions, of which one counts; and each process's copy of that one."""
+"""The price list in MongoDB: whole editions, of which one counts; what accounts pay; each process's copy of both."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
 
 from bson.int64 import Int64
 from pymongo import ReturnDocument
 
 from ...catalog import ServiceList
 from ...deadline import remaining
-from ...hooks import Account, Service, StoreUnavailable
+from ...hooks import Account, AccountId, Service, StoreUnavailable
+from ...owner import LIST_PRICES, PricedLists, Prices, no_account
 from .connection import VERB_TIMEOUT, Connection
-from .records import from_service, to_service, whole
+from .records import Doc, from_prices, from_service, to_prices, to_service, whole
 
 FRESH_FOR = 2.0
 """Seconds that a copy is used before it is asked whether another edition counts by now."""
 
+MAX_ACCOUNTS = 10_000
+"""Accounts whose prices are kept in memory."""
 
-class PriceList:
-    """The services that every account may order.
 
-    A new list is written whole as an edition of its own, and counts from the one write that says so: nobody ever sees
-    half of it, and it costs no transaction.
+class _Known(NamedTuple):
+    """The prices of an account as they were read."""
+
+    times_set: int
+    prices: Prices
+    fresh_until: float
+
+
+class AccountPrices:
+    """What each account pays instead of the list's prices, and this process's copy of it.
+
+    The key lookup reads the account anyway, and says how often its prices were set: as long as that stays, the copy
+    stays fresh. An account that came from elsewhere costs one query each :data:`FRESH_FOR` seconds.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -33,11 +47,90 @@ class PriceList:
     def forget(self) -> None:
         """Drop the copy."""
         self._lock = threading.Lock()
+        self._known: dict[AccountId, _Known] = {}
+
+    def __call__(self, account: AccountId) -> Prices:
+        known = self._known.get(account)
+        if known is not None and time.monotonic() < known.fresh_until:
+            return known.prices
+        found = self._find(account) or {}
+        prices = to_prices(found)
+        self._keep(account, _times_set(found), prices)
+        return prices
+
+    def note(self, account: Doc) -> None:
+        """Keep the copy for longer, or drop it: the document *account* was read just now."""
+        times_set = _times_set(account)
+        known = self._known.get(account["_id"])
+        if times_set == 0:
+            self._keep(account["_id"], 0, LIST_PRICES)
+        elif known is not None and known.times_set == times_set:
+            self._keep(account["_id"], times_set, known.prices)
+        else:
+            self.drop(account["_id"])
+
+    def set(self, account: AccountId, discount: Decimal | None, rates: Mapping[int, Decimal] | None) -> None:
+        """Change the prices of *account*; other processes see it within :data:`FRESH_FOR` seconds.
+
+        :raises ValueError: if there is no such account, or one of the prices cannot be.
+        """
+        changed = from_prices(LIST_PRICES.changed(discount, rates))
+        given = {"discount": discount is not None, "rates": rates is not None}
+        fields = {name: value for name, value in changed.items() if given[name]}
+        with self._connection.verb():
+            found = self._connection["accounts"].update_one(
+                {"_id": account}, {"$inc": {"prices": Int64(1)}, **({"$set": fields} if fields else {})}
+            )
+        if not found.matched_count:
+            raise no_account(account)
+        self.drop(account)
+
+    def drop(self, account: AccountId) -> None:
+        """Read the prices of *account* anew before they are used."""
+        with self._lock:
+            self._known.pop(account, None)
+
+    def _find(self, account: AccountId) -> Doc | None:
+        with self._connection.verb():
+            return self._connection["accounts"].find_one({"_id": account}, {"discount": 1, "rates": 1, "prices": 1})
+
+    def _keep(self, account: AccountId, times_set: int, prices: Prices) -> None:
+        with self._lock:
+            self._known.pop(account, None)
+            self._known[account] = _Known(times_set, prices, time.monotonic() + FRESH_FOR)  # the newest is last
+            if len(self._known) > MAX_ACCOUNTS:
+                del self._known[next(iter(self._known))]
+
+
+def _times_set(account: Doc) -> int:
+    return whole(account, "prices") if "prices" in account else 0
+
+
+class PriceList:
+    """The services that every account may order, at its prices.
+
+    A new list is written whole as an edition of its own, and counts from the one write that says so: nobody ever sees
+    half of it, and it costs no transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.prices = AccountPrices(connection)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the copy."""
+        self.prices.forget()
+        self._priced = PricedLists()
+        self._lock = threading.Lock()
         self._services = ServiceList(())
         self._edition = -1
         self._fresh_until = 0.0
 
     def __call__(self, account: Account) -> ServiceList:
+        return self._priced(self._list(), self.prices(account.id))
+
+    def _list(self) -> ServiceList:
         # Whoever finds the copy old looks after it; the others go on with the old one, but for the very first.
         if time.monotonic() < self._fresh_until:
             return self._services

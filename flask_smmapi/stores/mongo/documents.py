@@ -49,7 +49,11 @@ def _as_index(spec: dict[str, Any]) -> Index:
 
 
 class SmmAccount(Document):
-    """Who pays. The balance is in the ledger."""
+    """Who pays. The balance is in the ledger.
+
+    ``discount`` is in hundredths of a percent; ``rates`` are of some services, and beat it; ``prices`` counts how often
+    they were set.
+    """
 
     meta = _meta("accounts")
     id = DynamicField(primary_key=True)
@@ -58,6 +62,9 @@ class SmmAccount(Document):
     dialect = StringField()
     active = BooleanField(default=True)
     created = DateTimeField()
+    discount = LongField()
+    rates = ListField(DictField())
+    prices = LongField()
 
 
 class SmmKey(Document):
@@ -170,6 +177,7 @@ class SmmEntry(Document):
     """A movement of money, never changed: the ledger. ``_id`` is the account and the reference.
 
     ``kind`` is debit, credit, bar (a zero entry that forbids the debit of its reference) or void (undoes a debit).
+    ``note`` is the reason of an adjustment.
     """
 
     meta = _meta("ledger", {"fields": ["account", "seq"], "name": "account_seq", "unique": True})
@@ -180,6 +188,7 @@ class SmmEntry(Document):
     units = LongField()
     balance = LongField()
     at = DateTimeField()
+    note = StringField()
 
 
 class SmmMeta(Document):

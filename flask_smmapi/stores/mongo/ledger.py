@@ -23,15 +23,26 @@ from pymongo.errors import BulkWriteError
 from ...deadline import remaining
 from ...hooks import AccountId, StoreUnavailable
 from ...money import MAX_UNITS, from_units, to_units
+from ...owner import (
+    StatementLine,
+    adjustment,
+    adjustment_reference,
+    more_than_nothing,
+    no_account,
+    payment_reference,
+)
 from ...placement import now
 from .connection import VERB_TIMEOUT, Connection
-from .records import Corrupt, entry_id, field, whole
+from .records import Corrupt, entry_id, field, to_statement_line, whole
 
 MAX_BATCH = 100
 """Movements that one insert takes along."""
 
 MAX_ACCOUNTS = 10_000
 """Accounts whose newest entry is kept in memory."""
+
+PAGE = 500
+"""Entries that a statement reads at once."""
 
 _DUPLICATE_KEY = 11000
 
@@ -48,6 +59,7 @@ class Movement:
     """A movement that somebody waits for, and what became of it.
 
     :param units: 10⁻⁸ units given (positive) or taken (negative).
+    :param note: is kept with it.
     :param done: whether something has become of it.
     :param refused: whether the balance did not allow it.
     :param earlier: the entry that is stored under the reference already.
@@ -56,6 +68,7 @@ class Movement:
     reference: str
     units: int
     kind: str
+    note: str | None = None
     done: bool = False
     refused: bool = False
     earlier: Mapping[str, Any] | None = None
@@ -158,6 +171,61 @@ class Ledger:
                 raise Corrupt(earlier, "it is a debit that gives")
             if self._submit(account, Movement(f"{reference}:void", taken, "void")).refused:
                 raise ValueError(f"The debit {reference!r} cannot be undone: the balance would not fit into 64 bits.")
+
+    def top_up(self, account: AccountId, amount: Decimal, payment: str) -> bool:
+        """Give what was paid; False if *payment* was booked before, and then nothing changes.
+
+        :param payment: names the payment, such as the payment provider's number of it.
+        :raises ValueError: if there is no such account, the payment was booked with another amount, the amount is not
+            above 0, or the name is too long for a reference or not ASCII.
+        """
+        movement = Movement(payment_reference(payment), more_than_nothing(amount), "credit")
+        self._move(account, movement)
+        return movement.earlier is None
+
+    def adjust(self, account: AccountId, amount: Decimal, reason: str, *, reference: str | None = None) -> bool:
+        """Give *amount*, or take it if it is negative; False if there is not enough. *reason* is kept with it.
+
+        :param reference: a repeat with it changes nothing and answers the same; without one each call counts.
+        :raises ValueError: if there is no such account, the reference was used with another amount, the amount is 0,
+            or the reason is empty or too long.
+        """
+        units = adjustment(amount, reason)
+        kind = "credit" if units > 0 else "debit"
+        movement = Movement(adjustment_reference(reference), units, kind, reason)
+        self._move(account, movement)
+        return not movement.refused
+
+    def _move(self, account: AccountId, movement: Movement) -> None:
+        """Have the owner's *movement* written, unless it is there already."""
+        with self._connection.verb():
+            if self._connection["accounts"].find_one({"_id": account}, {"_id": 1}) is None:
+                raise no_account(account)
+        self._submit(account, movement)
+        if movement.refused and movement.units > 0:
+            raise ValueError(f"{from_units(movement.units)} cannot be given: the balance would not fit into 64 bits.")
+        if movement.earlier is not None:
+            _check_same(movement.earlier, movement.units)
+
+    def statement(self, account: AccountId, *, limit: int | None = None) -> Iterator[StatementLine]:
+        """The movements of the account's money, oldest first. They are read in pages, so memory does not grow.
+
+        :param limit: only so many, the newest.
+        """
+        last = 0
+        if limit is not None:
+            with self._connection.verb():
+                last = max(self._read_newest(account).seq - limit, 0)
+        page = [{"seq": last}]
+        while page:
+            page = self._read_behind(account, whole(page[-1], "seq"))
+            yield from map(to_statement_line, page)
+
+    def _read_behind(self, account: AccountId, seq: int) -> list[dict[str, Any]]:
+        """A page of the entries behind the one numbered *seq*."""
+        behind = {"account": account, "seq": {"$gt": Int64(seq)}}
+        with self._connection.verb():
+            return list(self._connection["ledger"].find(behind).sort("seq", 1).limit(PAGE))
 
     def entries(self, account: AccountId) -> Iterator[dict[str, Any]]:
         """The account's entries, oldest first."""
@@ -269,6 +337,7 @@ def _entries(
                 "units": Int64(movement.units),
                 "balance": Int64(balance),
                 "at": at,
+                **({} if movement.note is None else {"note": movement.note}),
             }
         )
     return entries, allowed

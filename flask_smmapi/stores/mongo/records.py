@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from bson.objectid import ObjectId
 
 from ...hooks import Account, AccountId, Order, Refill, Service
 from ...money import from_units, to_units
+from ...owner import KEY_ID, LIST_PRICES, KeyInfo, Prices, StatementLine
 from ...statuses import HIDDEN, OrderStatus, RefillStatus
 
 R = TypeVar("R")
@@ -83,6 +85,45 @@ def to_account(doc: Doc) -> Account:
         currency=optional(doc, "currency"),
         allowed_ips=tuple(field(doc, "allowed_ips", list)),
         dialect=optional(doc, "dialect"),
+    )
+
+
+@_reader
+def to_prices(doc: Doc) -> Prices:
+    rates = tuple((whole(rate, "service"), from_units(whole(rate, "rate"))) for rate in doc.get("rates") or ())
+    discount = Decimal(f"{whole(doc, 'discount')}E-2") if "discount" in doc else None
+    return LIST_PRICES.changed(discount, dict(rates))
+
+
+def from_prices(prices: Prices) -> dict[str, Any]:
+    return {
+        "discount": Int64(prices.hundredths),
+        "rates": [{"service": Int64(service), "rate": Int64(units)} for service, units in prices.rates],
+    }
+
+
+@_reader
+def to_key_info(doc: Doc) -> KeyInfo:
+    return KeyInfo(
+        key_id=field(doc, "_id", str)[:KEY_ID],
+        prefix=field(doc, "prefix", str),
+        label=field(doc, "label", str),
+        dialect=optional(doc, "dialect"),
+        active=field(doc, "active", bool),
+        created=field(doc, "created", datetime),
+        last_used=None if doc.get("last_used") is None else field(doc, "last_used", datetime),
+    )
+
+
+@_reader
+def to_statement_line(doc: Doc) -> StatementLine:
+    return StatementLine(
+        when=field(doc, "at", datetime),
+        reference=doc["_id"]["reference"],
+        kind=field(doc, "kind", str),
+        amount=from_units(whole(doc, "units")),
+        balance=from_units(whole(doc, "balance")),
+        note=optional(doc, "note"),
     )
 
 
