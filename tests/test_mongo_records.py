@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import mongoengine
@@ -127,7 +128,13 @@ def test_a_row_of_the_price_list(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"allowed_ips": "everywhere"}, {"allowed_ips": ["everywhere"]}, {"currency": 5}, {"dialect": "document"}],
+    [
+        {"allowed_ips": "everywhere"},
+        {"allowed_ips": ["everywhere"]},
+        {"currency": 5},
+        {"dialect": "document"},
+        {"prices": "many"},
+    ],
     ids=repr,
 )
 def test_an_account(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]) -> None:
@@ -136,12 +143,40 @@ def test_an_account(panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, cha
     assert "The document with _id 1 cannot be read" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"discount": 5.0},
+        {"discount": Int64(-1)},
+        {"discount": Int64(10_001)},
+        {"discount": None},
+        {"rates": [{"service": Int64(1), "rate": 0.5}]},
+        {"rates": [{"service": Int64(1), "rate": Int64(-1)}]},
+        {"rates": [{"service": "1", "rate": Int64(1)}]},
+        {"rates": [{"rate": Int64(1)}]},
+        {"rates": ["free"]},
+        {"rates": None},
+    ],
+    ids=repr,
+)
+def test_the_prices_of_an_account(
+    panel: Panel, db: Any, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]
+) -> None:
+    panel.store.set_prices(1, discount=Decimal(5))
+    db["smmapi_accounts"].update_one({"_id": 1}, {"$set": changes})
+    assert answered(panel, "services") == FAILED
+    assert "The document with _id 1 cannot be read" in caplog.text
+    assert answered(panel, "add", service=123, link=LINK, quantity=1000) == FAILED
+    assert answered(panel, "balance")[0] == 200
+
+
 def test_documents_that_are_older_than_a_field_are_read(panel: Panel, db: Any) -> None:
     order = panel.place()
+    panel.store.set_prices(1, discount=Decimal(5))
     for collection, names in {
         "orders": ["children"],
         "services": ["desc", "average_time"],
-        "accounts": ["dialect"],
+        "accounts": ["dialect", "discount", "rates", "prices"],
     }.items():
         db[f"smmapi_{collection}"].update_many({}, {"$unset": dict.fromkeys(names, 1)})
     panel.store.forget()

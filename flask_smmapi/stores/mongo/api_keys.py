@@ -61,12 +61,10 @@ class Keys:
         if not field(old, "active", bool):
             raise no_key(account, key_id)
         key = self.create_key(account, field(old, "label", str), optional(old, "dialect"))
-        with self._connection.verb():
-            revoked = self._connection["keys"].update_one({"_id": old["_id"], "active": True}, _REVOKED)
-        if not revoked.matched_count:  # somebody else has rotated or revoked it meanwhile
-            self.revoke_key(key)
-            raise no_key(account, key_id)
-        return key
+        if self._retire(old):
+            return key
+        self.revoke_key(key)  # somebody else has rotated or revoked the old one meanwhile
+        raise no_key(account, key_id)
 
     def revoke_key(self, key: str) -> None:
         """Refuse *key* from now on."""
@@ -100,6 +98,12 @@ class Keys:
                     self._connection["keys"].update_one(ours, change, upsert=True)
                     return
         raise ValueError("This key is another account's.")
+
+    def _retire(self, old: Doc) -> bool:
+        """Refuse the key *old* from now on; False if it was refused already."""
+        with self._connection.verb():
+            found = self._connection["keys"].update_one({"_id": old["_id"], "active": True}, _REVOKED)
+        return bool(found.matched_count)
 
     def _revoke(self, digest: str) -> None:
         with self._connection.verb():

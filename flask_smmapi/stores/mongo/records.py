@@ -90,9 +90,10 @@ def to_account(doc: Doc) -> Account:
 
 @_reader
 def to_prices(doc: Doc) -> Prices:
-    rates = tuple((whole(rate, "service"), from_units(whole(rate, "rate"))) for rate in doc.get("rates") or ())
+    rows = [{**doc, **rate} for rate in doc.get("rates", ())]
+    rates = {whole(row, "service"): from_units(whole(row, "rate")) for row in rows}
     discount = Decimal(f"{whole(doc, 'discount')}E-2") if "discount" in doc else None
-    return LIST_PRICES.changed(discount, dict(rates))
+    return LIST_PRICES.changed(discount, rates)
 
 
 def from_prices(prices: Prices) -> dict[str, Any]:
