@@ -97,7 +97,8 @@ class TestPricesInMongoDB:
         monkeypatch.setattr(catalog, "FRESH_FOR", 3600.0)
         panel = Panel(store=MongoStore())
         panel.store.set_prices(ME, discount=Decimal(5), rates={number: Decimal(1) for number in range(5000)})
-        panel.place()  # so that it is a warm process
+        panel.post("services")
+        panel.place()  # now it is a warm process
         commands.sent.clear()
         panel.post("services")
         panel.post("add", service=123, link=LINK, quantity=1000)

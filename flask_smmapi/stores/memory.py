@@ -43,15 +43,11 @@ class Movement(NamedTuple):
     """One entry of an account's ledger.
 
     :param units: 10⁻⁸ units given (positive) or taken (negative); 0 bars the debit of `reference`.
-    :param kind: ``debit``, ``credit``, ``void`` or ``bar``.
-    :param note: the reason of an adjustment.
     """
 
     reference: str
     units: int
     voided: bool = False
-    kind: str = "bar"
-    note: str | None = None
 
 
 @dataclass
@@ -281,7 +277,7 @@ class MemoryStore:
             earlier = purse.movements.get(reference)
             if earlier is not None:
                 return not _same(earlier, units)
-            self._move(purse, Movement(reference, units, kind="credit"))
+            self._book(purse, Movement(reference, units), "credit")
             return True
 
     def adjust(self, account: AccountId, amount: Decimal, reason: str, *, reference: str | None = None) -> bool:
@@ -300,7 +296,7 @@ class MemoryStore:
                 return _same(earlier, units)
             if purse.units + units < 0:
                 return False
-            self._move(purse, Movement(reference, units, kind="credit" if units > 0 else "debit", note=reason))
+            self._book(purse, Movement(reference, units), "credit" if units > 0 else "debit", reason)
             return True
 
     def statement(self, account: AccountId, *, limit: int | None = None) -> Iterator[StatementLine]:
@@ -312,10 +308,10 @@ class MemoryStore:
             lines = self._purse(account).lines
             return iter(lines[0 if limit is None else max(len(lines) - limit, 0) :])
 
-    def movements(self, account: AccountId) -> Sequence[Movement]:
+    def movements(self, account: AccountId) -> list[Movement]:
         """The account's ledger, oldest entry first."""
         with self._lock:
-            return tuple(self._purse(account).movements.values())
+            return list(self._purse(account).movements.values())
 
     # Services
 
@@ -351,7 +347,7 @@ class MemoryStore:
                 return not earlier.voided and _same(earlier, -units)
             if purse.units < units:
                 return False
-            self._move(purse, Movement(reference, -units, kind="debit"))
+            self._book(purse, Movement(reference, -units), "debit")
             return True
 
     def credit(self, account: AccountId, amount: Decimal, reference: str) -> None:
@@ -360,7 +356,7 @@ class MemoryStore:
             purse = self._purse(account)
             earlier = purse.movements.get(reference)
             if earlier is None:
-                self._move(purse, Movement(reference, units, kind="credit"))
+                self._book(purse, Movement(reference, units), "credit")
             else:
                 _same(earlier, units)
 
@@ -369,19 +365,23 @@ class MemoryStore:
             purse = self._purse(account)
             earlier = purse.movements.get(reference)
             if earlier is None:
-                self._move(purse, Movement(reference, 0, voided=True))
-            elif earlier.kind == "debit" and not earlier.voided:
+                self._book(purse, Movement(reference, 0, voided=True), "bar")
+            elif not earlier.voided and earlier.units <= 0:
                 purse.movements[reference] = earlier._replace(voided=True)
-                self._move(purse, Movement(f"{reference}:void", -earlier.units, kind="void"))
+                self._book(purse, Movement(f"{reference}:void", -earlier.units), "void")
 
     def _purse(self, account: AccountId) -> _Purse:
         return self._purses.setdefault(account, _Purse())
 
+    def _book(self, purse: _Purse, movement: Movement, kind: str, note: str | None = None) -> None:
+        """Make the movement, and say so in the statement."""
+        self._move(purse, movement)
+        amount, balance = from_units(movement.units), from_units(purse.units)
+        purse.lines.append(StatementLine(now(), movement.reference, kind, amount, balance, note))
+
     def _move(self, purse: _Purse, movement: Movement) -> None:
         purse.movements[movement.reference] = movement
         purse.units += movement.units
-        amount, balance = from_units(movement.units), from_units(purse.units)
-        purse.lines.append(StatementLine(now(), movement.reference, movement.kind, amount, balance, movement.note))
 
     # Orders
 
