@@ -69,11 +69,12 @@ class Desk:
         :raises RuntimeError: if the order store has no queue.
         """
         waiting, moment = self._queue.waiting, now()
+        given_back = _page(waiting, [OrderStatus.PENDING], moment, limit, _SPARE)
+        new = _page(waiting, [OrderStatus.AWAITING], moment - rest, limit, _SPARE)
         claimed: list[Order] = []
-        for status, due in ((OrderStatus.PENDING, moment), (OrderStatus.AWAITING, moment - rest)):
-            for order in _page(waiting, [status], due, limit - len(claimed), _SPARE):
-                if len(claimed) < limit:
-                    claimed += filter(None, [self._take(order, worker, lease)])
+        for order in sorted(given_back + new, key=lambda order: order.due or order.created):
+            if len(claimed) < limit:
+                claimed += filter(None, [self._take(order, worker, lease)])
         return claimed
 
     def take(self, order: Order, worker: str, *, lease: timedelta = LEASE) -> Order:

@@ -151,10 +151,12 @@ class PriceList:
         rows = [from_service(service, edition, position) for position, service in enumerate(services)]
         collection = self._connection["services"]
         if rows:
-            collection.insert_many(rows)
+            with self._connection.verb(None):  # thousands take their time
+                collection.insert_many(rows)
         with self._connection.verb():
             self._connection["meta"].update_one({"_id": "catalog"}, {"$max": {"value": Int64(edition)}}, upsert=True)
-        collection.delete_many({"edition": {"$lt": edition}})
+        with self._connection.verb(None):
+            collection.delete_many({"edition": {"$lt": edition}})
         self._fresh_until = 0.0
 
     def _reserve(self) -> int:
