@@ -87,6 +87,10 @@ class Desk:
             raise ClaimLost(f"Order {order.id} was changed by somebody else just now.")
         return taken
 
+    def waiting(self, older_than: timedelta = timedelta(0), *, limit: int = 100) -> list[Order]:
+        """Orders that :meth:`claim` would hand out, and that have waited for so long; it changes nothing."""
+        return _page(self._queue.waiting, sorted(CANCELABLE), now() - older_than, limit)
+
     def stuck(self, older_than: timedelta = timedelta(days=1), *, limit: int = 100) -> list[Order]:
         """Orders whose work has begun, and that were not moved on for so long; those that wait for longest first."""
         return _page(self._queue.waiting, sorted(BEGUN), now() - older_than, limit)
@@ -195,6 +199,10 @@ class Desk:
             if len(claimed) < limit:
                 claimed += filter(None, [self._write_refill(refill, **_claim(worker, lease))])
         return claimed
+
+    def waiting_refills(self, older_than: timedelta = timedelta(0), *, limit: int = 100) -> list[Refill]:
+        """Refills that :meth:`claim_refills` would hand out, and that have waited for so long; it changes nothing."""
+        return _page(self._queue.refills_waiting, [RefillStatus.PENDING], now() - older_than, limit)
 
     def start_refill(self, refill: Refill) -> Refill:
         """The work begins: PENDING becomes IN_PROGRESS. Do nothing outside before this was given back."""

@@ -344,6 +344,14 @@ class TestClaim:
             assert listing(limit=limit) == []
         assert panel.read(order) == order
 
+    def test_what_waits_can_be_looked_at(self, panel: Panel, desk: Desk, clock: Clock) -> None:
+        held, placed = panel.place(), panel.place()
+        desk.take(held, WORKER)
+        assert (ids(desk.waiting()), desk.waiting(timedelta(minutes=1))) == ([placed.id], [])
+        clock.forward(minutes=6)
+        assert ids(desk.waiting(limit=5)) == [placed.id, held.id]
+        assert [panel.read(order).status for order in (held, placed)] == [S.PENDING, S.AWAITING]
+
     def test_what_a_dead_worker_held_need_not_rest(self, panel: Panel, desk: Desk, clock: Clock) -> None:
         order = panel.place()
         assert ids(desk.claim(1, WORKER, lease=timedelta(seconds=10))) == [order.id]
@@ -895,8 +903,10 @@ class TestAStoreThatCannotSayWhatWaits:
         "verb",
         [
             lambda desk: desk.claim(1, WORKER),
+            lambda desk: desk.waiting(),
             lambda desk: desk.stuck(),
             lambda desk: desk.claim_refills(1, WORKER),
+            lambda desk: desk.waiting_refills(),
             lambda desk: desk.stuck_refills(),
         ],
     )

@@ -13,7 +13,6 @@ from flask.cli import AppGroup
 
 from ..hooks import AccountId, Order
 from ..money import price, subtract, to_text
-from ..placement import now
 from ..state import current_state
 from ..statuses import OrderStatus, is_allowed
 from .arguments import ACCOUNT, ACCOUNT_HELP, LIMIT, ORDER, account_text, age, older_than
@@ -75,9 +74,7 @@ def waiting(older_than: timedelta, limit: int, as_json: bool) -> None:
     Example:
       flask smmapi orders waiting --older-than 2h
     """
-    find = verb_of_orders("waiting")
-    statuses = [OrderStatus.AWAITING, OrderStatus.PENDING]  # a PENDING one is due when its claim has run out
-    _print_orders(find(statuses, now() - older_than + timedelta(milliseconds=1), limit=limit), as_json)
+    _print_orders(current_state().desk.waiting(older_than, limit=limit), as_json)
 
 
 @_command("stuck")
@@ -217,16 +214,6 @@ def child(account: AccountId, order: str | int, n: int, quantity: int, link: str
     """
     placed = current_state().desk.place_child(_read(account, order), n, quantity=quantity, link=link)
     click.echo(f"{_name(placed)} is child {n} of {order}; it costs {_money(placed.charge, placed)}.")
-
-
-def verb_of_orders(name: str) -> Callable[..., Iterable[Any]]:
-    """A verb that the app's order store may have besides."""
-    orders = current_state().context.orders
-    verb = getattr(orders, name, None)
-    if not callable(verb):
-        raise click.ClickException(f"The order store ({type(orders).__name__}) cannot say which work waits.")
-    found: Callable[..., Iterable[Any]] = verb
-    return found
 
 
 def _read(account: AccountId, order: str | int) -> Order:

@@ -11,11 +11,9 @@ import click
 from flask.cli import AppGroup
 
 from ..hooks import AccountId, Refill
-from ..placement import now
 from ..state import current_state
 from ..statuses import REFILL_NEXT, RefillStatus
 from .arguments import ACCOUNT, ACCOUNT_HELP, LIMIT, REFILL, account_text, older_than
-from .orders import verb_of_orders
 from .output import adding_to, as_json, confirmed, print_json, print_table
 
 group = AppGroup(
@@ -36,9 +34,7 @@ def waiting(older_than: timedelta, limit: int, as_json: bool) -> None:
     Example:
       flask smmapi refills waiting --older-than 12h
     """
-    find = verb_of_orders("refills_waiting")
-    before = now() - older_than + timedelta(milliseconds=1)
-    _print_refills(find([RefillStatus.PENDING], before, limit=limit), as_json)
+    _print_refills(current_state().desk.waiting_refills(older_than, limit=limit), as_json)
 
 
 @_command("stuck")
