@@ -302,13 +302,13 @@ def _cell(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, Decimal):
         return to_text(value)
-    return "" if value is None else _protected(str(value))
+    return "" if value is None else protected(str(value))
 
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 
 
-def _protected(cell: str) -> str:
+def protected(cell: str) -> str:
     """*cell*, so that a spreadsheet takes it for text: it would compute what begins like a formula."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 

@@ -66,7 +66,7 @@ class TestHelp:
         options = [param for param in COMMANDS[path].params if isinstance(param, click.Option)]
         assert [option.name for option in options if not option.help and option.name != "format"] == []
 
-    @pytest.mark.parametrize("group", ["orders", "refills"])
+    @pytest.mark.parametrize("group", ["accounts", "keys", "orders", "refills"])
     def test_says_how_an_account_is_named(self, group: str, panel: Panel) -> None:
         help = panel.app.test_cli_runner().invoke(args=["smmapi", group, "--help"]).stdout
         assert "str:42 for a text of digits" in " ".join(help.split())
@@ -76,6 +76,10 @@ READING = {
     "smmapi reconcile",
     "smmapi audit",
     "smmapi doctor",
+    "smmapi accounts list",
+    "smmapi accounts show",
+    "smmapi keys list",
+    "smmapi statement",
     "smmapi orders list",
     "smmapi orders show",
     "smmapi orders waiting",
@@ -85,6 +89,8 @@ READING = {
     "smmapi services import",
 }
 FINAL = {
+    "smmapi keys rotate",
+    "smmapi keys revoke",
     "smmapi orders complete",
     "smmapi orders partial",
     "smmapi orders cancel",

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from flask.cli import AppGroup
 
-from . import orders, refills, services, upkeep
+from . import accounts, keys, orders, refills, services, statement, upkeep
 
-group = AppGroup("smmapi", help="The order API: database, money, orders, price list.")
+group = AppGroup("smmapi", help="The order API: accounts, keys, money, price list, orders, and the database.")
 
-for command in (*upkeep.COMMANDS, orders.group, refills.group, services.group):
+for command in (
+    *upkeep.COMMANDS,
+    accounts.group,
+    keys.group,
+    statement.statement,
+    services.group,
+    orders.group,
+    refills.group,
+):
     group.add_command(command)

@@ -73,6 +73,15 @@ def percentage(value: str) -> Decimal:
         raise click.BadParameter(f"{value!r} is no percentage; {wrong}") from None
 
 
+def amount(value: str) -> Decimal:
+    """An amount of money, exactly; less than 0 takes."""
+    try:
+        read = parse_decimal(value.removeprefix("-"))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no amount; write digits with at most eight places: 12.50.") from None
+    return read.copy_negate() if value.startswith("-") else read
+
+
 ACCOUNT = click.argument("account", type=account_id, metavar="ACCOUNT")
 ORDER = click.argument("order", type=record_id, metavar="ORDER")
 REFILL = click.argument("refill", type=record_id, metavar="REFILL")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -44,6 +45,15 @@ def speaking(function: C) -> C:
             raise click.ClickException(plain(str(failure))) from None
 
     return cast(C, run)  # which takes what *function* takes
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What a store will not do, as it says with a ``ValueError``, in a sentence."""
+    try:
+        yield
+    except ValueError as refusal:
+        raise click.ClickException(plain(str(refusal))) from None
 
 
 def adding_to(group: AppGroup) -> Callable[[str], Callable[[C], click.Command]]:

@@ -26,9 +26,9 @@ from ..price_lists import (
     to_services,
     write,
 )
-from ..state import current_state
 from .arguments import percentage
 from .output import adding_to, as_json, confirmed, is_terminal, plain, print_json
+from .store import verb_of_store
 
 group = AppGroup("services", help="The price list: to a file, and from one.")
 _command = adding_to(group)
@@ -71,7 +71,7 @@ def import_(path: str, format: str | None, markup: Decimal, dry_run: bool, confi
     """
     if path == "-" and not (confirmed or dry_run):
         raise click.UsageError("Nobody can be asked while stdin is the price list; give --dry-run or --yes.")
-    set_services: Callable[[Iterable[Service]], None] = _own_price_list("set_services")
+    set_services: Callable[[Iterable[Service]], None] = verb_of_store("set_services", "catalog")
     new = ServiceList(_read(path, format, markup))
     changes = compare(_price_list(), new)
     imported = not dry_run and bool(changes)
@@ -89,17 +89,8 @@ def import_(path: str, format: str | None, markup: Decimal, dry_run: bool, confi
 
 def _price_list() -> ServiceList:
     """The list as it is for an account that has no prices of its own."""
-    catalog = _own_price_list("catalog")
+    catalog = verb_of_store("catalog", "catalog")
     return as_service_list(catalog(Account(id="")))
-
-
-def _own_price_list(verb: str) -> Any:
-    """A verb of the store, if the price list that clients see is the store's."""
-    state = current_state()
-    store = state.store
-    if not hasattr(store, "set_services") or state.context.catalog != getattr(store, "catalog", None):
-        raise click.ClickException("This app's price list comes from a catalog of its own; change it there.")
-    return getattr(store, verb)
 
 
 def _read(path: str, format: str | None, markup: Decimal) -> list[Service]:

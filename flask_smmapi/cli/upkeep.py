@@ -11,6 +11,7 @@ from flask.cli import with_appcontext
 from ..hooks import UNAVAILABLE
 from ..state import current_state
 from .output import as_json, print_json, speaking
+from .store import verb_of_store
 
 
 @click.command("init-db")
@@ -28,9 +29,9 @@ def init_db(first_number: int | None) -> None:
     Example:
       flask smmapi init-db
     """
-    verb_of_store("create_indexes", "needs no preparation")()
+    verb_of_store("create_indexes", otherwise="needs no preparation")()
     if first_number is not None:
-        verb_of_store("begin_numbers", "numbers its orders itself")(first_number)
+        verb_of_store("begin_numbers", "orders", otherwise="numbers its orders itself")(first_number)
     click.echo("The store is ready.")
 
 
@@ -66,7 +67,7 @@ def audit(as_json: bool) -> None:
     Example:
       flask smmapi audit
     """
-    find_differences = verb_of_store("audit", "keeps no ledger to audit")
+    find_differences = verb_of_store("audit", "wallet", "orders", otherwise="keeps no ledger to audit")
     differences = []
     for difference in find_differences(lambda count: click.echo(f"{count} documents read …", err=True)):
         differences.append({"where": difference.where, "what": difference.what})
@@ -115,15 +116,6 @@ def _problems(store: Any) -> list[str]:
     except (*UNAVAILABLE, RuntimeError) as failure:
         return [str(failure)]
     return []
-
-
-def verb_of_store(name: str, otherwise: str) -> Any:
-    """What the app's store can do beyond playing its parts."""
-    store = current_state().store
-    verb = getattr(store, name, None)
-    if verb is None:
-        raise click.ClickException(f"This app's store ({type(store).__name__}) {otherwise}.")
-    return verb
 
 
 COMMANDS = (init_db, reconcile, audit, doctor)

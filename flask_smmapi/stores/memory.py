@@ -156,6 +156,15 @@ class MemoryStore:
             rates=prices.by_service(),
         )
 
+    def change_account(self, account: Account) -> None:
+        """Keep the other fields of an account that is there.
+
+        :raises ValueError: if there is no account with its id.
+        """
+        with self._lock:
+            self._check(account.id)
+            self._accounts[account.id] = account
+
     def pause_account(self, account: AccountId) -> None:
         """Refuse every key of *account* from its next request on, until :meth:`resume_account`.
 

@@ -40,19 +40,26 @@ class Accounts:
         own = {} if found.get("dialect") is None else {"dialect": found["dialect"]}
         return to_account({**found["account"], **own})
 
+    def change_account(self, account: Account) -> None:
+        """Keep the other fields of an account that is there.
+
+        :raises ValueError: if there is no account with its id.
+        """
+        self._change(account.id, _fields(account))
+
     def pause_account(self, account: AccountId) -> None:
         """Refuse every key of *account* from its next request on, until :meth:`resume_account`.
 
         :raises ValueError: if there is no such account.
         """
-        self._set_active(account, False)
+        self._change(account, {"active": False})
 
     def resume_account(self, account: AccountId) -> None:
         """Let the keys of *account* in again.
 
         :raises ValueError: if there is no such account.
         """
-        self._set_active(account, True)
+        self._change(account, {"active": True})
 
     def set_prices(
         self,
@@ -72,11 +79,7 @@ class Accounts:
         self._prices.set(account, discount, rates)
 
     def _put_account(self, account: Account, active: bool) -> None:
-        fields: dict[str, Any] = {
-            "currency": account.currency,
-            "allowed_ips": list(account.allowed_ips),
-            "dialect": account.dialect,
-        }
+        fields = _fields(account)
         new: dict[str, Any] = {"created": now()}
         # A repeat pauses, but resumes nothing: the workers of a panel repeat it whenever they start.
         (new if active else fields)["active"] = active
@@ -85,9 +88,9 @@ class Accounts:
                 {"_id": account.id}, {"$set": fields, "$setOnInsert": new}, upsert=True
             )
 
-    def _set_active(self, account: AccountId, active: bool) -> None:
+    def _change(self, account: AccountId, fields: Mapping[str, Any]) -> None:
         with self._connection.verb():
-            found = self._connection["accounts"].update_one({"_id": account}, {"$set": {"active": active}})
+            found = self._connection["accounts"].update_one({"_id": account}, {"$set": fields})
         if not found.matched_count:
             raise no_account(account)
 
@@ -102,6 +105,10 @@ class Accounts:
             behind.append({"_id": {"$type": "string"}})
         with self._connection.verb():
             return list(self._connection["accounts"].find({"$or": behind}).sort("_id", 1).limit(limit))
+
+
+def _fields(account: Account) -> dict[str, Any]:
+    return {"currency": account.currency, "allowed_ips": list(account.allowed_ips), "dialect": account.dialect}
 
 
 def _key_with_account(digest: str) -> list[dict[str, Any]]:

@@ -1,0 +1,42 @@
+"""What the app's store can do for its owner. A host that plays a part itself does that part's work itself, too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..state import State, current_state
+
+_ELSEWHERE = {
+    "key_lookup": "This app finds accounts by a key lookup of its own; change accounts and keys there.",
+    "catalog": "This app's price list comes from a catalog of its own; change it there.",
+    "wallet": "This app's money is in a wallet of its own; look at it and move it there.",
+    "orders": "This app's orders are in an order store of its own; compare them with the money there.",
+}
+"""What is said where somebody else plays the part: what the store did then, no client would ever see."""
+
+
+def verb_of_store(verb: str, *parts: str, otherwise: str = "") -> Any:
+    """A verb that the store has besides those of the Protocols.
+
+    :param parts: what the store must play for it to matter.
+    :param otherwise: what a store without it does; else the verb is named.
+    :raises click.ClickException: if it does not, or has no such verb.
+    """
+    state = current_state()
+    for part in parts:
+        if not _plays(state, part):
+            raise click.ClickException(_ELSEWHERE[part])
+    found = getattr(state.store, verb, None)
+    if found is None:
+        raise click.ClickException(f"This app's store ({type(state.store).__name__}) {otherwise or f'has no {verb}'}.")
+    return found
+
+
+def _plays(state: State, part: str) -> bool:
+    store, context = state.store, state.context
+    if part in ("wallet", "orders"):
+        return getattr(context, part) is store
+    player = state.key_lookup if part == "key_lookup" else context.catalog
+    return bool(player == getattr(store, part, None))
