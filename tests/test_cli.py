@@ -53,7 +53,7 @@ class TestHelp:
         arguments = shlex.split(line.removeprefix(path))
         COMMANDS[path].make_context(path, arguments).close()  # raises a usage error if it cannot be
 
-    @pytest.mark.parametrize("line", re.findall(r"^flask (smmapi .+?)(?: +#.*)?$", DOCS, re.MULTILINE))
+    @pytest.mark.parametrize("line", re.findall(r"^(?:KEY=\$\()?flask (smmapi .+?)\)?(?: +#.*)?$", DOCS, re.MULTILINE))
     def test_lines_of_the_docs_are_taken(self, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         for name in ("supplier.json", "prices.csv"):
