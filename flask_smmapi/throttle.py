@@ -19,7 +19,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from flask import Flask
 from flask_limiter import Limiter
@@ -66,6 +66,17 @@ _TIMEOUTS: dict[str, dict[str, Any]] = {
 }
 
 
+class Counting(NamedTuple):
+    """Where failed attempts are counted.
+
+    :param together: in a storage that all processes share; else each counts on its own, in memory.
+    :param unfit: the storage that was to be used, but knows no moving window; None if there is none.
+    """
+
+    together: bool
+    unfit: str | None
+
+
 class Throttle:
     """The failed attempts of one app.
 
@@ -92,6 +103,15 @@ class Throttle:
         :raises TooManyFailedAttempts: if it was one too many, so that exactly the allowed number is answered 401.
         """
         self._storage.use(lambda limiter: self._hit(limiter, address, user_agent))
+
+    def probe(self) -> Counting:
+        """Try the storage, in whatever state it was, and say where attempts are counted.
+
+        :raises Exception: whatever a storage raises that cannot be made, or cannot count just now.
+        """
+        limiter = self._storage.probe()
+        unfit = limiter.unfit if isinstance(limiter, _InMemoryInstead) else None
+        return Counting(together=not isinstance(limiter.storage, MemoryStorage), unfit=unfit)
 
     def _test(self, limiter: MovingWindowRateLimiter, address: str | None, user_agent: str) -> None:
         blocked = [limit for limit in self._limits(address, user_agent) if not limiter.test(*limit)]
@@ -178,15 +198,23 @@ class _Storage:
                 self._looker = None
 
     def _look(self) -> None:
-        """Make the storage, if there is none yet, and see whether it counts."""
+        """See whether the storage counts."""
         try:
-            with _one_at_a_time:  # limits takes a driver that another thread is importing for one of version 0
-                self._limiter = self._limiter or self._connect()
-            _count(lambda limiter: limiter.hit(*_LOOK), self._limiter)
+            self.probe()
         except Exception as failure:  # as in use: whatever a storage raises, it cannot count
             self._note_outage(failure)
         else:
             self._works = True
+
+    def probe(self) -> MovingWindowRateLimiter:
+        """Make the storage, if there is none yet, and let it count.
+
+        :raises Exception: if it cannot.
+        """
+        with _one_at_a_time:  # limits takes a driver that another thread is importing for one of version 0
+            limiter = self._limiter = self._limiter or self._connect()
+        _count(lambda limiter: limiter.hit(*_LOOK), limiter)
+        return limiter
 
     def _in_memory(self) -> MovingWindowRateLimiter:
         with self._lock:
@@ -263,6 +291,17 @@ def find_limiter(app: Flask, given: Limiter | None) -> Limiter | None:
     return enabled[0] if enabled else None
 
 
+class _InMemoryInstead(MovingWindowRateLimiter):
+    """Counts in memory.
+
+    :param unfit: the name of the storage that cannot count.
+    """
+
+    def __init__(self, unfit: str) -> None:
+        super().__init__(MemoryStorage())
+        self.unfit = unfit
+
+
 def _moving_window(storage: Any) -> MovingWindowRateLimiter:
     try:
         return MovingWindowRateLimiter(storage)
@@ -272,7 +311,7 @@ def _moving_window(storage: Any) -> MovingWindowRateLimiter:
             "Set RATELIMIT_STORAGE_URI to Redis or MongoDB to count them together.",
             type(storage).__name__,
         )
-        return MovingWindowRateLimiter(MemoryStorage())
+        return _InMemoryInstead(type(storage).__name__)
 
 
 def _network(address: str | None) -> str:

@@ -72,6 +72,10 @@ class MongoStore(Accounts, Keys, Ledger, Orders):
         """
         self._connection.check_rights()
 
+    def clock_difference(self) -> timedelta:
+        """How far this machine's clock is at least ahead of the server's; below zero if it is behind."""
+        return self._connection.clock_difference()
+
     def add_account(
         self, account: Account, *, balance: Decimal = ZERO, active: bool = True, key: str | None = None
     ) -> str:

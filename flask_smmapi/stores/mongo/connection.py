@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -29,6 +30,7 @@ from pymongo.write_concern import WriteConcern
 
 from ...deadline import remaining
 from ...hooks import StoreUnavailable
+from ...placement import now
 from .documents import INDEXES
 
 Documents: TypeAlias = "Collection[dict[str, Any]]"
@@ -59,6 +61,8 @@ _OUTAGES = frozenset({6, 7, 64, 89, 91, 100, 133, 189, 262, 9001, 10107, 11600, 
 _FORBIDDEN = frozenset({13, 18})
 """Server error codes that go with a wrong user, a wrong password, or too few rights."""
 
+_NO_ANSWER = "MongoDB did not answer; see whether it runs, and whether its address is right"
+
 _clients: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()
 """The clients that were opened here, by alias and URI."""
 
@@ -81,8 +85,8 @@ def _remedy(failure: PyMongoError) -> str | None:
     if isinstance(failure, InvalidOperation):
         return "The connection was closed, and is opened anew"
     if failure.timeout or isinstance(failure, ConnectionLost) or failure.has_error_label("RetryableWriteError"):
-        return "MongoDB did not answer"
-    return "MongoDB did not answer" if codes & _OUTAGES else None
+        return _NO_ANSWER
+    return _NO_ANSWER if codes & _OUTAGES else None
 
 
 def _without_password(text: object) -> str:
@@ -180,6 +184,18 @@ class Connection:
         """
         with self.verb():
             self["meta"].update_one({"_id": "nobody"}, {"$set": {"value": Int64(0)}})
+
+    def clock_difference(self) -> timedelta:
+        """How far this machine's clock is ahead of the server's; below zero if it is behind.
+
+        It is the least that is certain: the server's clock is read at some moment between two looks at ours.
+        """
+        database = self._database()
+        with self.verb():
+            before = now()
+            server: datetime = database.command("hello", codec_options=_OPTIONS["codec_options"])["localTime"]
+            after = now()
+        return max(before - server, timedelta(0)) + min(after - server, timedelta(0))
 
     def _open(self) -> dict[str, Documents]:
         missing = self.missing_indexes()
