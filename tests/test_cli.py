@@ -13,16 +13,15 @@ from typing import Any
 
 import click
 import pytest
-from flask import Flask
 
-from flask_smmapi import SmmApi, cli
+from flask_smmapi import cli
 from flask_smmapi.cli.arguments import account_id, account_text, age
 from flask_smmapi.cli.output import plain, print_table
 from flask_smmapi.errors import NotEnoughFunds, ServiceUnavailable
 from flask_smmapi.stores.memory import MemoryStore
 from flask_smmapi.stores.mongo import MongoStore
 
-from .panel import SERVICES, Panel
+from .panel import Panel
 
 
 def leaves(group: click.Group, path: str = "smmapi") -> Iterator[tuple[str, click.Command]]:
@@ -234,17 +233,3 @@ class TestUpkeepInJson:
         code, answer = self.run(panel, "audit")
         assert code == 1
         assert {"where", "what"} == set(answer["differences"][0])
-
-    def test_doctor(self, panel: Panel) -> None:
-        assert self.run(panel, "doctor") == (0, {"ok": True, "problems": []})
-
-    def test_doctor_of_what_is_not_there(self) -> None:
-        app = Flask("panel")
-        SmmApi(app)
-        result = app.test_cli_runner().invoke(args=["smmapi", "doctor", "--json"])
-        answer = json.loads(result.stdout)
-        assert (result.exit_code, answer["ok"]) == (1, False)
-        assert "set SMMAPI_MONGODB_URI" in answer["problems"][0]
-
-    def test_doctor_of_another_store(self) -> None:
-        assert self.run(Panel(store=MemoryStore(SERVICES)), "doctor") == (0, {"ok": True, "problems": []})

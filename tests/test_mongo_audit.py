@@ -327,19 +327,6 @@ class TestFromTheShell:
         result = self.run(panel, "reconcile")
         assert (result.exit_code, result.stdout) == (1, "0 orders abandoned, 0 paid back, 1 failed.\n")
 
-    def test_doctor_names_a_missing_index_and_init_db_creates_it(self, panel: Panel, db: Db) -> None:
-        assert self.run(panel, "doctor").stdout == "All is well.\n"
-        db["smmapi_ledger"].drop_index("account_seq")
-        result = self.run(panel, "doctor")
-        assert result.exit_code == 1
-        assert "Missing indexes: smmapi_ledger.account_seq. Run: flask smmapi init-db" in result.output
-        assert self.run(panel, "init-db").exit_code == 0
-        assert self.run(panel, "doctor").stdout == "All is well.\n"
-
-    def test_doctor_has_nothing_to_say_of_a_store_without_indexes(self) -> None:
-        result = self.run(Panel(), "doctor")
-        assert (result.exit_code, result.stdout.count("flask_smmapi.testing")) == (0, 1)
-
     @pytest.mark.parametrize("command", ["init-db", "audit"])
     def test_a_store_that_has_nothing_of_the_kind_is_a_sentence(self, command: str) -> None:
         result = self.run(Panel(), command)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flask.cli import AppGroup
 
-from . import accounts, keys, orders, refills, services, statement, upkeep
+from . import accounts, doctor, keys, orders, refills, services, statement, upkeep
 
 group = AppGroup("smmapi", help="The order API: accounts, keys, money, price list, orders, and the database.")
 
 for command in (
     *upkeep.COMMANDS,
+    doctor.doctor,
     accounts.group,
     keys.group,
     statement.statement,

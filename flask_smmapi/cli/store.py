@@ -26,7 +26,7 @@ def verb_of_store(verb: str, *parts: str, otherwise: str = "") -> Any:
     """
     state = current_state()
     for part in parts:
-        if not _plays(state, part):
+        if not plays(state, part):
             raise click.ClickException(_ELSEWHERE[part])
     found = getattr(state.store, verb, None)
     if found is None:
@@ -34,9 +34,7 @@ def verb_of_store(verb: str, *parts: str, otherwise: str = "") -> Any:
     return found
 
 
-def _plays(state: State, part: str) -> bool:
-    store, context = state.store, state.context
-    if part in ("wallet", "orders"):
-        return getattr(context, part) is store
-    player = state.key_lookup if part == "key_lookup" else context.catalog
-    return bool(player == getattr(store, part, None))
+def plays(state: State, part: str) -> bool:
+    """Whether it is the store that plays *part*, an object or a function of it."""
+    player = state.key_lookup if part == "key_lookup" else getattr(state.context, part)
+    return player is state.store or player == getattr(state.store, part, None)

@@ -1,14 +1,12 @@
-"""``init-db``, ``reconcile``, ``audit`` and ``doctor``: what keeps the database and the money right."""
+"""``init-db``, ``reconcile`` and ``audit``: what keeps the database and the money right."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
-from ..hooks import UNAVAILABLE
 from ..state import current_state
 from .output import as_json, print_json, speaking
 from .store import verb_of_store
@@ -81,41 +79,4 @@ def audit(as_json: bool) -> None:
         raise SystemExit(1)
 
 
-@click.command()
-@as_json
-@with_appcontext
-@speaking
-def doctor(as_json: bool) -> None:
-    """Say what is wrong with the set-up, and what to do. Exits with 1 if something is.
-
-    \b
-    Example:
-      flask smmapi doctor
-    """
-    store = current_state().store
-    needs_one = hasattr(store, "missing_indexes")
-    problems = _problems(store) if needs_one else []
-    if as_json:
-        print_json({"ok": not problems, "problems": problems})
-        raise SystemExit(1 if problems else 0)
-    if problems:
-        raise click.ClickException(problems[0])
-    click.echo(
-        "All is well."
-        if needs_one
-        else "No store of this app needs a doctor; flask_smmapi.testing proves those of your own."
-    )
-
-
-def _problems(store: Any) -> list[str]:
-    try:
-        missing = store.missing_indexes()
-        if missing:
-            return [f"Missing indexes: {', '.join(missing)}. Run: flask smmapi init-db"]
-        store.check_rights()
-    except (*UNAVAILABLE, RuntimeError) as failure:
-        return [str(failure)]
-    return []
-
-
-COMMANDS = (init_db, reconcile, audit, doctor)
+COMMANDS = (init_db, reconcile, audit)
