@@ -118,6 +118,11 @@ def add(context: Context, account: Account, params: Params) -> Order:
     return earlier or context.placement.place(_draft(context, account, params, key, fingerprint))
 
 
+def quote(context: Context, account: Account, params: Params) -> Decimal:
+    """What ``add`` would charge; nothing is placed. It is no action of the protocol, but for the host's own pages."""
+    return _draft(context, account, _without_idle_dripfeed(params), key=None, fingerprint="").charge
+
+
 def status(context: Context, account: Account, params: Params) -> Answers[Order]:
     """What became of one order or many."""
     written, many = _requested(params, "order", "orders", context.max_ids)

@@ -103,6 +103,13 @@ class SmmApi:
         key = {} if idempotency_key is None else {"request_id": str(idempotency_key)}
         return actions.add(self._context, account, {**clean(params), **key})
 
+    def quote(self, account: Account, params: Mapping[str, Any]) -> Decimal:
+        """What :meth:`place` would charge for *params* now; nothing is placed, and the balance is not looked at.
+
+        :raises SmmError: as :meth:`place` does for parameters that will not do.
+        """
+        return actions.quote(self._context, account, clean(params))
+
     def cancel(self, account: Account, order: str | int) -> Order:
         """Cancel the order with that id or number.
 

@@ -639,6 +639,20 @@ def test_refill_gives_the_refill_that_the_wire_knows(panel: Panel) -> None:
     assert panel.post("refill_status", refill=refill.number).json == {"status": "Pending"}
 
 
+def test_a_quote_is_what_an_order_would_cost_and_places_none(panel: Panel) -> None:
+    params = {"service": DRIPFEED, "link": LINK, "quantity": 250, "runs": 3, "interval": 60}
+    assert panel.smmapi.quote(panel.account, params) == Decimal("0.75")
+    assert (panel.balance, list(panel.store.list(1))) == (100, [])
+    assert panel.smmapi.place(panel.account, params).charge == Decimal("0.75")
+
+
+def test_a_quote_refuses_what_an_order_would(panel: Panel) -> None:
+    with pytest.raises(SmmError, match=r"\AQuantity more than maximum 10000\Z"):
+        panel.smmapi.quote(panel.account, {"service": 1, "link": LINK, "quantity": 10_001})
+    with pytest.raises(SmmError, match=r"\AIncorrect link\Z"):
+        panel.smmapi.quote(panel.account, {"service": 1, "quantity": 1})
+
+
 def test_services_and_balance_are_what_the_account_sees(panel: Panel) -> None:
     assert tuple(panel.smmapi.services(panel.account)) == SERVICES
     balance = panel.smmapi.balance(panel.account)
