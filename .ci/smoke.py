@@ -1,4 +1,4 @@
-"""The installed wheel serves an order, knows its types, and imports no database that it was not asked for."""
+"""The installed wheel serves an order, knows its types, has its examples, and imports no database unasked."""
 
 import importlib.resources
 import sys
@@ -7,6 +7,7 @@ from decimal import Decimal
 from flask import Flask
 
 from flask_smmapi import Account, Service, SmmApi
+from flask_smmapi.snippets import read_snippets
 from flask_smmapi.stores.memory import MemoryStore
 
 service = Service(1, "Likes", "Default", "Tests", Decimal("1.00"), min=1, max=10_000, cancel=True)
@@ -26,5 +27,6 @@ assert post(action="balance") == {"balance": "99.00000000", "currency": "USD"}
 assert post(action="cancel", order=order["order"]) == {"cancel": 1}
 assert post(action="balance") == {"balance": "100.00000000", "currency": "USD"}
 assert importlib.resources.files("flask_smmapi").joinpath("py.typed").is_file()
+assert [len(sections) for sections in read_snippets().values()] == [8, 8, 8, 8]
 assert "pymongo" not in sys.modules
 print("The wheel works.")

@@ -30,6 +30,7 @@ LAYERS = (
     "config",
     "cli",
     "docs",
+    "snippets",
     "views",
     "body",
     "state",
