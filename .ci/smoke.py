@@ -28,5 +28,8 @@ assert post(action="cancel", order=order["order"]) == {"cancel": 1}
 assert post(action="balance") == {"balance": "100.00000000", "currency": "USD"}
 assert importlib.resources.files("flask_smmapi").joinpath("py.typed").is_file()
 assert [len(sections) for sections in read_snippets().values()] == [8, 8, 8, 8]
+for url, status in {"/docs": 200, "/docs/docs.css": 200, "/docs/docs.js": 200, "/openapi.json": 404}.items():
+    with client.get(f"/api/v2{url}") as response:  # the last one needs apispec
+        assert response.status_code == status
 assert "pymongo" not in sys.modules
 print("The wheel works.")

@@ -33,6 +33,10 @@ def _is_prefix(value: Any) -> bool:
     return isinstance(value, str) and (value == "" or bool(re.fullmatch(r"/[^<>?#\s]*", value)))
 
 
+def _is_path(value: Any) -> bool:
+    return value is None or (_is_prefix(value) and len(value) > 1)
+
+
 def _is_dialect(value: Any) -> bool:
     return isinstance(value, str) and value in DIALECTS
 
@@ -74,6 +78,13 @@ SETTINGS: dict[str, Setting] = {
         "empty, or a path such as '/shop'",
         "Comes before `/api/v2` in the URL, and after the prefix of a parent blueprint.",
         '"/shop"',
+    ),
+    "SMMAPI_DOCS_PATH": Setting(
+        "/api/v2/docs",
+        _is_path,
+        "a path such as '/api/v2/docs', or None",
+        "Where resellers find the API reference, after the prefix, and OpenAPI beside it; `None` for nowhere.",
+        '"/reference"',
     ),
     "SMMAPI_DIALECT": Setting(
         "standard",

@@ -16,7 +16,7 @@ from flask_limiter import Limiter
 from limits import parse_many
 from limits.strategies import MovingWindowRateLimiter
 
-from . import actions, cli, config, parts, signals
+from . import actions, cli, config, docs, parts, signals
 from .actions import Context
 from .catalog import ServiceList
 from .desk import Desk
@@ -90,7 +90,8 @@ class SmmApi:
             _nest_in(self._parent, app)
         app.extensions["smmapi"] = state  # where our blueprint looks for it when it is registered
         if self._parent is None:
-            app.register_blueprint(make_blueprint())
+            for blueprint in _blueprints():
+                app.register_blueprint(blueprint)
         app.cli.add_command(cli.group)
         self._apps.append(app)
 
@@ -223,18 +224,27 @@ def desk_of(app: Flask) -> Desk:
     return state_of(app).desk
 
 
+def _blueprints() -> tuple[Blueprint, Blueprint]:
+    return make_blueprint(), docs.make_blueprint()
+
+
 def _check_names(app: Flask, parent: Blueprint | None) -> None:
     """Flask would not say what to do about a blueprint of our name, and would replace a command without a word.
 
     :raises RuntimeError: if the host has either.
     """
-    for what, names in (("command", app.cli.commands), ("blueprint", {} if parent else app.blueprints)):
-        if "smmapi" in names:
-            raise RuntimeError(f"The app has a {what} of its own that is named smmapi; give that another name.")
+    blueprints = {} if parent else app.blueprints
+    for what, name, names in (
+        ("command", "smmapi", app.cli.commands),
+        ("blueprint", "smmapi", blueprints),
+        ("blueprint", "smmapi_docs", blueprints),
+    ):
+        if name in names:
+            raise RuntimeError(f"The app has a {what} of its own that is named {name}; give that another name.")
 
 
 def _nest_in(parent: Blueprint, app: Flask) -> None:
-    """Put our blueprint into *parent*, once for all apps.
+    """Put our blueprints into *parent*, once for all apps.
 
     :raises RuntimeError: if *parent* was registered before, with *app* or, still without ours, with another.
     """
@@ -246,7 +256,8 @@ def _nest_in(parent: Blueprint, app: Flask) -> None:
     if parent in _nested:
         return
     try:
-        parent.register_blueprint(make_blueprint())
+        for blueprint in _blueprints():
+            parent.register_blueprint(blueprint)
     except AssertionError:  # how Flask says that an app has it already
         raise late from None
     _nested.add(parent)

@@ -66,6 +66,7 @@ def test_every_page_with_examples_is_run() -> None:
         "docs/fulfilment.md",
         "docs/operations.md",
         "docs/quickstart.md",
+        "docs/reference-pages.md",
         "docs/your-own-storage.md",
     }
 

@@ -174,6 +174,9 @@ def host_app() -> Flask:
     return app
 
 
+OURS = ("smmapi.", "smmapi_docs.")
+
+
 def traits(app: Flask) -> dict[str, Any]:
     """Whatever an extension could change in an app, less what is named after ours."""
     url_map, hooks = app.url_map, ("before_request_funcs", "after_request_funcs", "teardown_request_funcs")
@@ -182,11 +185,11 @@ def traits(app: Flask) -> dict[str, Any]:
     lists = ("teardown_appcontext_funcs", "shell_context_processors", "url_build_error_handlers")
     return {
         "config": {name: value for name, value in app.config.items() if not name.startswith("SMMAPI_")},
-        "rules": [repr(rule) for rule in url_map.iter_rules() if not rule.endpoint.startswith("smmapi.")],
-        "views": {name: view for name, view in app.view_functions.items() if not name.startswith("smmapi.")},
+        "rules": [repr(rule) for rule in url_map.iter_rules() if not rule.endpoint.startswith(OURS)],
+        "views": {name: view for name, view in app.view_functions.items() if not name.startswith(OURS)},
         "commands": {name: command for name, command in app.cli.commands.items() if name != "smmapi"},
         "extensions": {name: value for name, value in app.extensions.items() if name != "smmapi"},
-        "blueprints": {name: value for name, value in app.blueprints.items() if name != "smmapi"},
+        "blueprints": {name: value for name, value in app.blueprints.items() if f"{name}." not in OURS},
         "url_map": (url_map.strict_slashes, url_map.redirect_defaults, url_map.merge_slashes, dict(url_map.converters)),
         "jinja": (dict(app.jinja_env.filters), dict(app.jinja_env.globals), dict(app.jinja_env.tests)),
         **{name: deepcopy(getattr(app, name).get(None)) for name in (*hooks, *tables)},
@@ -226,6 +229,7 @@ def test_defaults_can_be_read_in_the_config_and_what_the_host_has_set_stays() ->
     panel = Panel(config={"SMMAPI_CURRENCY": "EUR", "SMMAPI_REFILL_INTERVAL": 0})
     expected = {
         "SMMAPI_URL_PREFIX": "",
+        "SMMAPI_DOCS_PATH": "/api/v2/docs",
         "SMMAPI_DIALECT": "standard",
         "SMMAPI_CURRENCY": "EUR",
         "SMMAPI_KEY_PATTERN": r"[A-Za-z0-9]{8}\.[A-Za-z0-9]{8}-[A-Za-z0-9]{8}",
