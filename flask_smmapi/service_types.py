@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
@@ -194,8 +196,17 @@ class ParamsSchema(Schema):
             raise ValidationError("More than max.", field_name="min")
 
 
-def build_schemas(check_link: Callable[[str], bool] = is_link) -> dict[str, Schema]:
-    """A schema for each service type, its fields in the order of the table."""
+def build_schemas(check_link: Callable[[str], bool] = is_link) -> Mapping[str, Schema]:
+    """A schema for each service type, its fields in the order of the table; apps with the usual check share theirs."""
+    return _usual_schemas() if check_link is is_link else _schemas(check_link)
+
+
+@cache
+def _usual_schemas() -> Mapping[str, Schema]:
+    return MappingProxyType(_schemas(is_link))
+
+
+def _schemas(check_link: Callable[[str], bool]) -> dict[str, Schema]:
     return {name: _schema(row, check_link) for name, row in SERVICE_TYPES.items()}
 
 
