@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,11 @@ from flask_smmapi import Account, Order, OrderStatus, Service, SmmApi
 from flask_smmapi.service_types import SERVICE_TYPES
 from flask_smmapi.stores.memory import MemoryStore
 from flask_smmapi.testing import Host
+from flask_smmapi.testing.races import ROUNDS
 from flask_smmapi.testing.races import at_once as at_once
+
+ROUNDS_ON_SERVERS = ROUNDS if os.environ.get("SMMAPI_LONG_TESTS") == "1" else ROUNDS // 2
+"""How often the contract kit's races are run where each waits for a database; elsewhere, as often as the kit does."""
 
 LINK = "https://example.com/post"
 WRONG_KEY = "aaaaaaaa.bbbbbbbb-cccccccc"

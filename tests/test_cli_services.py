@@ -199,7 +199,7 @@ class TestReadingACsv:
             decode(csv_text("1,Größe").encode("latin-1"))
 
 
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)  # what UTF-8 can hold
 rows = st.builds(
     service,
     st.integers(0, 10**18 - 1),

@@ -25,6 +25,7 @@ from flask_smmapi.keys import digest
 from flask_smmapi.testing import Host, PanelContract
 
 from .mongo import with_database
+from .panel import ROUNDS_ON_SERVERS
 from .postgres import new_database
 
 REVOKED = "0" * 32
@@ -90,6 +91,8 @@ def mongodb_panel(url: str, other_database: Database, mongodb: str) -> Iterator[
 
 
 class TestEverythingInSql(PanelContract):
+    rounds = ROUNDS_ON_SERVERS
+
     @pytest.fixture
     def host(self, sql_panel: Host) -> Host:
         return sql_panel
@@ -99,6 +102,8 @@ class TestEverythingInSql(PanelContract):
 @pytest.mark.skipif(not os.environ.get("SMMAPI_LONG_TESTS"), reason="it takes a minute; SMMAPI_LONG_TESTS=1 runs it")
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 class TestOrdersInMongodb(PanelContract):
+    rounds = ROUNDS_ON_SERVERS
+
     @pytest.fixture
     def host(self, mongodb_panel: Host) -> Host:
         return mongodb_panel

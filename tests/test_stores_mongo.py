@@ -12,12 +12,14 @@ from flask_smmapi.stores.mongo import MongoStore, catalog
 from flask_smmapi.testing import Host, PanelContract
 
 from .contracts import OwnersSideContract
-from .panel import LINK, Panel, at_once, host_of, service
+from .panel import LINK, ROUNDS_ON_SERVERS, Panel, at_once, host_of, service
 
 ADD = {"service": 123, "link": LINK, "quantity": 1000}
 
 
 class TestMongoStore(PanelContract):
+    rounds = ROUNDS_ON_SERVERS
+
     @pytest.fixture
     def host(self, mongo_store: MongoStore, mongo_uri: str) -> Host:
         return host_of(mongo_store, again=MongoStore(mongo_uri, "another connection"))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import NamedTuple, TypeAlias
 from xml.etree import ElementTree
 
@@ -18,6 +19,7 @@ import pytest
 
 import flask_smmapi.testing
 from flask_smmapi.testing import CatalogContract, KeyLookupContract, OrderStoreContract, PanelContract, WalletContract
+from flask_smmapi.testing.duties import duty
 
 from . import wrong_hosts as hosts
 from .panel import at_once
@@ -484,6 +486,13 @@ def test_the_kit_asks_for_pytest_and_the_package_does_not() -> None:
     assert (result.stdout, result.returncode) == ("here\n", 1)
     sentence = "ImportError: flask_smmapi.testing runs on pytest, which is not installed: pip install pytest.\n"
     assert result.stderr.endswith(sentence)
+
+
+@pytest.mark.parametrize(("races", "times"), [(0, 1), (1, 3), (2, 6)])
+def test_a_race_is_run_as_often_as_its_contract_says(races: int, times: int) -> None:
+    contract, runs = SimpleNamespace(rounds=3), []
+    duty("What must be.", likely="what is not.", races=races)(runs.append)(contract)
+    assert runs == [contract] * times
 
 
 def test_a_thread_that_cannot_begin_keeps_nobody_waiting() -> None:

@@ -577,8 +577,10 @@ headers = st.dictionaries(
     header_texts,
 )
 content_types = st.sampled_from([FORM, MULTIPART, JSON, "multipart/form-data", "text/plain", ""]) | header_texts
-names = st.sampled_from(NAMES.split()) | st.text(max_size=10)
-values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["1", "2,1", LINK, "99"])
+unicode = st.characters(exclude_categories=["Cs"])  # the default's set, for which Hypothesis would try every character
+names = st.sampled_from(NAMES.split()) | st.text(unicode, max_size=10)
+texts = st.text(unicode) | st.sampled_from(["1", "2,1", LINK, "99"])
+values = st.none() | st.booleans() | st.integers() | st.floats() | texts
 nested = st.recursive(values, lambda inner: st.lists(inner) | st.dictionaries(names, inner), max_leaves=5)
 actions = st.sampled_from([*ACTIONS])
 raw = st.binary(max_size=30) | values.map(lambda value: str(value).encode("utf-8", "surrogatepass"))

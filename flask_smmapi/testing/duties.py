@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 
 
-def duty(what: str, *, likely: str, rounds: int = 1) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def duty(what: str, *, likely: str, races: int = 0) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A test that says on failure which duty is broken, and what the usual cause is.
 
     :param what: the duty, as a sentence.
     :param likely: the mistake that usually breaks it.
-    :param rounds: how often the test is run, for a race that a wrong host may win by chance.
+    :param races: of a race, which a wrong host may win by chance: for each, it is run the contract's ``rounds`` times.
     """
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @wraps(test)
         def run(*args: Any, **kwargs: Any) -> None:
             try:
-                for _ in range(rounds):
+                for _ in range(races * args[0].rounds if races else 1):
                     test(*args, **kwargs)
             except (Exception, pytest.fail.Exception) as failure:  # the host's own exceptions too
                 raise AssertionError(f"{what} Likely cause: {likely}\n{type(failure).__name__}: {failure}") from failure

@@ -14,7 +14,7 @@ from flask import Flask
 
 from ..hooks import Account, AccountId, Catalog, KeyLookup, OrderStore, Wallet
 from ..state import state_of
-from .races import at_once
+from .races import ROUNDS, at_once
 
 T = TypeVar("T")
 
@@ -89,6 +89,9 @@ class Elsewhere(Protocol):
 
 class Contract:
     """What all contracts share. A class of yours inherits one, and has a fixture ``host``."""
+
+    rounds: int = ROUNDS
+    """How often each race is run. Fewer take less time, and a wrong host wins them all by chance more often."""
 
     @pytest.fixture
     def host(self, request: pytest.FixtureRequest) -> Host:

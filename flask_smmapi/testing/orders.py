@@ -16,7 +16,7 @@ from ..money import MAX_UNITS, from_units
 from ..statuses import HIDDEN, OrderStatus, RefillStatus
 from .duties import duty
 from .host import Contract, Elsewhere, Host, Race
-from .races import ROUNDS, THREADS
+from .races import THREADS
 
 NOW = datetime(2025, 3, 9, 23, 59, 59, 123000, tzinfo=timezone.utc)
 LATER = NOW + timedelta(minutes=1)
@@ -599,7 +599,7 @@ class OrderStoreContract(Contract):
     @duty(
         "Of eight adds at once with one key one is stored, and all are given that one.",
         likely="add looks for the key and inserts in two steps; let a unique index decide, and read what won.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_adds_with_one_key_store_one(self, orders: OrderStore, me: AccountId, race: Race) -> None:
         keys = [a_key() for _ in range(4)]
@@ -612,7 +612,7 @@ class OrderStoreContract(Contract):
     @duty(
         "Adds at once get a number each.",
         likely="the next number is read and raised in two steps.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_adds_get_a_number_each(self, orders: OrderStore, me: AccountId, race: Race) -> None:
         added = race(THREADS, lambda _: orders.add(self.draft(me)))
@@ -623,7 +623,7 @@ class OrderStoreContract(Contract):
     @duty(
         "Of eight replaces at once one wins, and what it wrote is stored.",
         likely="the revision is read and written in two steps; let the UPDATE name the revision.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_of_racing_replaces_one_wins(self, orders: OrderStore, me: AccountId, race: Race) -> None:
         order = orders.add(self.draft(me))
@@ -635,7 +635,7 @@ class OrderStoreContract(Contract):
     @duty(
         "Of confirming and abandoning at once one wins; an order that was confirmed is not dropped.",
         likely="replace and drop decide on what they have read before.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_confirming_races_abandoning(self, orders: OrderStore, me: AccountId, race: Race) -> None:
         order = orders.add(self.draft(me, status=OrderStatus.UNPAID))
@@ -655,7 +655,7 @@ class OrderStoreContract(Contract):
     @duty(
         "Of eight n-th refills of an order at once one is stored.",
         likely="add_refill looks and inserts in two steps; let a unique index decide.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_of_racing_refills_one_is_stored(self, orders: OrderStore, me: AccountId, race: Race) -> None:
         order = orders.add(self.draft(me)).id

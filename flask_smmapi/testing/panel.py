@@ -24,7 +24,7 @@ from .duties import duty
 from .host import Elsewhere, Host, Race, refuse
 from .key_lookup import KeyLookupContract
 from .orders import LONG_AGO, OrderStoreContract, Work, draft
-from .races import ROUNDS, THREADS
+from .races import THREADS
 from .wallet import WalletContract, fill
 
 OLD = timedelta(hours=1)
@@ -174,7 +174,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     @duty(
         "Eight repeats at once are one order, charged once.",
         likely="the unique index on (account, key) is missing, or debit is not idempotent under a race.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_repeats_are_one_order(self, shop: Shop, race: Race) -> None:
         shop.fill(2)
@@ -186,7 +186,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     @duty(
         "Of eight orders at once with money for three, three are placed.",
         likely="the wallet reads, compares and writes in steps.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_orders_take_no_more_than_there_is(self, shop: Shop, race: Race) -> None:
         shop.fill(3)
@@ -239,7 +239,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     @duty(
         "Eight cancels at once are all told so, and the order is paid back once.",
         likely="replace does not mind the revision under a race, or credit is not idempotent.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_cancels_pay_back_once(self, shop: Shop, race: Race) -> None:
         shop.fill(1)
@@ -251,7 +251,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     @duty(
         "An order is either canceled and paid back or worked on, never both.",
         likely="replace writes although somebody else has changed the order.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_canceling_races_the_start_of_the_work(self, shop: Shop, race: Race) -> None:
         shop.fill(1)
@@ -291,7 +291,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     @duty(
         "Of eight workers who claim at once each is given something else, and all that waits is handed out.",
         likely="the revision is not minded under a race, or claim and due are not written.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_claims_hand_out_each_once(self, shop: Shop, work: Work, race: Race) -> None:
         work.clear()
@@ -340,7 +340,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     @duty(
         "Of eight verbs at once one outcome is stored, and what it pays back is paid once.",
         likely="replace does not mind the revision under a race, or credit is not idempotent by its reference.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_verbs_have_one_outcome(self, shop: Shop, race: Race) -> None:
         shop.reconcile()  # what other tests have left
@@ -398,7 +398,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     @duty(
         "Reconcile pays back what an order owes, once, however many run at the same time.",
         likely="unsettled does not compare due_back with paid_back, or credit is not idempotent.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_reconcile_pays_back_once(self, shop: Shop, race: Race) -> None:
         shop.reconcile()  # what other tests have left
@@ -415,7 +415,7 @@ class PanelContract(KeyLookupContract, WalletContract, CatalogContract, OrderSto
     @duty(
         "A repeat that races reconcile ends with an order that is paid, or with none and the money back.",
         likely="replace, void or drop is done in steps that another caller can get between.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_confirming_races_reconcile(self, shop: Shop, race: Race) -> None:
         shop.reconcile()  # what other tests have left

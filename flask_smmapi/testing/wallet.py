@@ -318,7 +318,7 @@ class WalletContract(Contract):
         "Debits at once take no more than there is.",
         likely="the balance is read, compared and written back in steps; lock the row, or let the write compare; or a "
         "lock that somebody else holds counts as too little money.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_debits_take_no_more_than_there_is(
         self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
@@ -331,7 +331,7 @@ class WalletContract(Contract):
     @duty(
         "Repeats of one debit at once take once, and all answer True.",
         likely="the reference is looked for before the lock is taken, or the unique index raises.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_repeats_of_a_debit_take_once(
         self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
@@ -344,7 +344,7 @@ class WalletContract(Contract):
     @duty(
         "Repeats at once of the debit that empties the wallet are all True.",
         likely="the loser of the race compares the balance first, and finds it empty.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_repeats_of_the_debit_that_empties_the_wallet(
         self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
@@ -357,7 +357,7 @@ class WalletContract(Contract):
     @duty(
         "Credits at once all arrive, and their repeats once.",
         likely="the balance is read and written back in steps, so that one credit overwrites another.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_credits_all_arrive(
         self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
@@ -370,7 +370,7 @@ class WalletContract(Contract):
     @duty(
         "Voids at once give the debit back once.",
         likely="void looks whether it was voided before, and gives back, in two steps.",
-        rounds=ROUNDS,
+        races=1,
     )
     def test_racing_voids_give_back_once(
         self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
@@ -385,7 +385,7 @@ class WalletContract(Contract):
     @duty(
         "A debit that races its void is undone, whoever comes first.",
         likely="void looks for the debit and bars it in two steps, so that a debit slips in between; or debit does so.",
-        rounds=2 * ROUNDS,
+        races=2,
     )
     def test_a_debit_that_races_its_void_is_undone(
         self, rich: Wallet, workers: Sequence[Wallet], me: AccountId, race: Race
