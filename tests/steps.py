@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from flask_smmapi.stores.memory import MemoryStore
@@ -54,9 +54,13 @@ class Killing:
 
 
 class Turns:
-    """Lets two callers make their steps in a given order; steps of a caller that is done are left out."""
+    """Lets two callers make their steps in a given order; steps of a caller that is done are left out.
 
-    def __init__(self, schedule: tuple[int, ...]) -> None:
+    `taken` has whose step each was, in the order in which they were made; those after the given ones come by chance.
+    """
+
+    def __init__(self, schedule: Sequence[int]) -> None:
+        self.taken: list[int] = []
         self._schedule = list(schedule)
         self._changed = threading.Condition()
         self._done: set[int] = set()
@@ -67,6 +71,7 @@ class Turns:
             self._changed.wait_for(lambda: self._next() in (caller, None))
             if self._schedule:
                 self._schedule.pop(0)
+            self.taken.append(caller)
             try:
                 return step()
             finally:
@@ -97,6 +102,22 @@ class TakingTurns:
         return lambda *args, **kwargs: self._turns.take(self._caller, lambda: real(*args, **kwargs))
 
 
-def schedules(length: int = 10) -> Iterator[tuple[int, ...]]:
-    """Every order in which two callers can make so many steps."""
-    return itertools.product((0, 1), repeat=length)
+def every_order(length: int = 10) -> Iterator[Turns]:
+    """Turns for every order in which two callers can make so many steps, each once.
+
+    Between two of them the callers make their steps, always from the same state: what they made shows what is left.
+    """
+    schedule = [0] * length
+    while True:
+        turns = Turns(schedule)
+        yield turns
+        swap = _last_that_could_be_the_others(turns.taken, length)
+        if swap is None:
+            return
+        schedule = [*turns.taken[:swap], 1, *[0] * (length - swap - 1)]
+
+
+def _last_that_could_be_the_others(taken: list[int], length: int) -> int | None:
+    """The last step of caller 0 that caller 1, who makes one later, could have come before."""
+    swaps = [number for number, caller in enumerate(taken[:length]) if caller == 0 and 1 in taken[number:]]
+    return max(swaps, default=None)

@@ -29,7 +29,7 @@ from flask_smmapi.stores.memory import MemoryStore
 
 from .existing import ExistingStore
 from .panel import DEFAULT, DRIPFEED, LINK, Panel, at_once, service
-from .steps import KILLS, Broken, Kill, Killed, Killing, TakingTurns, Turns, schedules
+from .steps import KILLS, Broken, Kill, Killed, Killing, TakingTurns, Turns, every_order
 from .test_placement import ACCOUNT, add, assert_exact, everything, new_store, read, reconcile
 
 S = OrderStatus
@@ -1081,9 +1081,8 @@ MEETINGS: list[tuple[OrderStatus, str, str, set[tuple[OrderStatus, int, str, str
 """From which status, who meets whom, and all that may come of it: status, remains, paid back, and what each hears."""
 
 
-def meet(store: MemoryStore, order: Order, schedule: tuple[int, ...], *callers: Callable[[Any, Order], Any]) -> Any:
-    """What each of two callers is given, or hears, when their steps come in the order of *schedule*."""
-    turns = Turns(schedule)
+def meet(store: MemoryStore, order: Order, turns: Turns, *callers: Callable[[Any, Order], Any]) -> Any:
+    """What each of two callers is given, or hears, when they make their steps by *turns*."""
 
     def call(number: int) -> Any:
         try:
@@ -1108,10 +1107,10 @@ STEPS = 7
 )
 def test_two_callers_leave_one_outcome(status: OrderStatus, one: str, other: str, expected: Any) -> None:
     outcomes = set()
-    for schedule in schedules(STEPS):
+    for turns in every_order(STEPS):
         store = new_store()
         order = drip_feed(store, status)
-        heard = meet(store, order, schedule, CALLERS[one], CALLERS[other])
+        heard = meet(store, order, turns, CALLERS[one], CALLERS[other])
         assert_exact(store)
         found = read(store, order)
         assert len(found.children) == len(everything(store)) - 1
@@ -1125,19 +1124,19 @@ def claim(parts: Any, order: Order) -> list[Order]:
 
 
 def test_of_two_claims_one_gets_the_order() -> None:
-    for schedule in schedules(STEPS):
+    for turns in every_order(STEPS):
         store = new_store()
         order = drip_feed(store, S.AWAITING)
-        one, other = meet(store, order, schedule, claim, claim)
+        one, other = meet(store, order, turns, claim, claim)
         assert one + other == [read(store, order)]
 
 
 def test_a_claim_is_no_hindrance_to_the_clients_cancel() -> None:
     given = set()
-    for schedule in schedules(STEPS):
+    for turns in every_order(STEPS):
         store = new_store()
         order = drip_feed(store, S.AWAITING)
-        claimed, canceled = meet(store, order, schedule, claim, CALLERS["the client's cancel"])
+        claimed, canceled = meet(store, order, turns, claim, CALLERS["the client's cancel"])
         assert canceled.status is S.CANCELED
         assert outcome(read(store, order)) == (S.CANCELED, 1000, 1)
         assert_exact(store)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,7 +23,7 @@ from flask_smmapi.statuses import HIDDEN
 from flask_smmapi.stores.memory import MemoryStore
 
 from .panel import LINK, SERVICES
-from .steps import KILLS, Broken, Kill, Killed, Killing, TakingTurns, Turns, schedules
+from .steps import KILLS, Broken, Kill, Killed, Killing, TakingTurns, Turns, every_order
 
 ACCOUNT = Account(id=1)
 OPENING = Decimal(10)
@@ -219,26 +220,48 @@ def interleaved(
     opening: Decimal = OPENING,
 ) -> Iterator[tuple[MemoryStore, list[Any]]]:
     """The store, and each caller's result or failure, for every order in which the two can make their steps."""
-    for schedule in schedules():
+    for turns in every_order():
         store = new_store(opening)
-        prepared = prepare(store)
-        turns = Turns(schedule)
-        results: list[Any] = [None, None]
+        yield store, interleave(store, turns, prepare(store), *callers)
 
-        def work(number: int, store: MemoryStore, prepared: Any, turns: Turns, results: list[Any]) -> None:
-            try:
-                results[number] = callers[number](store, TakingTurns(store, turns, number), prepared)
-            except SmmError as failure:
-                results[number] = failure
-            finally:
-                turns.finish(number)
 
-        threads = [threading.Thread(target=work, args=(n, store, prepared, turns, results)) for n in (0, 1)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        yield store, results
+def interleave(
+    store: MemoryStore, turns: Turns, prepared: Any, *callers: Callable[[MemoryStore, Any, Any], Any]
+) -> list[Any]:
+    """Each caller's result or failure."""
+    results: list[Any] = [None, None]
+
+    def work(number: int) -> None:
+        try:
+            results[number] = callers[number](store, TakingTurns(store, turns, number), prepared)
+        except SmmError as failure:
+            results[number] = failure
+        finally:
+            turns.finish(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.mark.parametrize("length", [5, 9])
+def test_two_callers_meet_in_every_order_once(length: int) -> None:
+    def step_twice(_: MemoryStore, parts: Any, __: Any) -> None:
+        parts.balance(ACCOUNT.id)
+        parts.balance(ACCOUNT.id)
+
+    def step_thrice(*call: Any) -> None:
+        step_twice(*call)
+        call[1].balance(ACCOUNT.id)
+
+    orders = []
+    for turns in every_order(length):
+        interleave(new_store(), turns, None, step_twice, step_thrice)
+        orders.append(tuple(turns.taken))
+    assert sorted(orders) == sorted({*permutations((0, 0, 1, 1, 1))})
 
 
 def nothing(store: MemoryStore) -> None:
