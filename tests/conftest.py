@@ -20,6 +20,29 @@ __all__ = [
 ]
 
 
+LONGEST_FIRST = (
+    "test_mongo_kills",
+    "test_existing_contract",
+    "test_example_app",
+    "test_mongo_races",
+    "test_existing_panel",
+    "test_stores_mongo",
+    "test_docs",
+    "test_testing",
+    "test_views",
+    "test_typing",
+    "test_properties",
+    "test_limiter_processes",
+)
+"""Files that a process of several must not meet last, when the others have nothing left to do: a file is not split."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files; all others keep their order."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 @pytest.fixture
 def panel() -> Panel:
     """A fresh panel on the memory store; its account has 100.00."""
