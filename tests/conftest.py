@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from .browser import browser
 from .mongo import mongo_store, mongo_uri, mongod, prepared_database
 from .panel import Panel
 from .postgres import postgres, postgres_database, postgres_url
 
 __all__ = [
+    "browser",
     "mongo_store",
     "mongo_uri",
     "mongod",

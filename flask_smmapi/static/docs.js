@@ -41,6 +41,7 @@ field("action").addEventListener("change", showIds);
 form.addEventListener("submit", send);
 showIds();
 form.hidden = false;
+field("needs").hidden = true;
 
 // A button that copies, beside each piece of code.
 for (const label of document.querySelectorAll("[class^='code-'] > .label")) {
