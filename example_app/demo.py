@@ -31,9 +31,12 @@ class Demo:
 
 
 def seed(smmapi: SmmApi) -> Demo:
-    """Fill the extension's store with what is not there yet. Each worker does so, at each start."""
+    """Fill the extension's store with what is not there yet. Each worker does so, at each start.
+
+    A price list that was imported since, or an account that was resumed, stays as it is.
+    """
     store = smmapi.store
-    if list(store.catalog(Account(id=1))) != list(SERVICES):
+    if not len(store.catalog(Account(id=1))):
         store.set_services(SERVICES)
     standard, panel = Account(id=1, dialect="standard"), Account(id=2, dialect="panel")
     for account, key, balance, active in (
@@ -42,7 +45,8 @@ def seed(smmapi: SmmApi) -> Demo:
         (Account(id=3), INACTIVE_KEY, Decimal(0), False),
         (Account(id=4), NO_MONEY_KEY, Decimal(0), True),
     ):
-        store.add_account(account, balance=balance, active=active, key=key)
+        known = store.account_info(account.id) is not None
+        store.add_account(account, balance=balance, active=active or known, key=key)
     return Demo(smmapi, seed_orders(smmapi, standard), seed_orders(smmapi, panel))
 
 

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from example_app import create_app
-from example_app.demo import INACTIVE_KEY, NO_MONEY_KEY, PANEL_KEY, STANDARD_KEY
+from example_app.demo import INACTIVE_KEY, NO_MONEY_KEY, PANEL_KEY, SERVICES, STANDARD_KEY, seed
+from flask_smmapi import Account
 from flask_smmapi.service_types import SERVICE_TYPES
 
 from .document import in_order
@@ -312,6 +313,14 @@ class TestDemoData:
         assert rows.keys() == {*range(1, 20), 123}
         assert (rows[123]["type"], rows[123]["rate"]) == ("Default", "1.00000000")
         assert (rows[19]["refill"], rows[19]["cancel"]) == (False, False)
+
+    def test_what_the_owner_has_changed_stays(self) -> None:
+        smmapi = create_app().extensions["demo"].smmapi
+        smmapi.store.set_services(SERVICES[:1])
+        smmapi.store.resume_account(3)
+        seed(smmapi)
+        assert list(smmapi.services(Account(id=1))) == list(SERVICES[:1])
+        assert smmapi.store.account_info(3).active
 
     def test_drip_feed(self) -> None:
         params = {"action": "add", "link": LINK, "quantity": "1000", "runs": "2", "interval": "60"}
