@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from flask_smmapi import Account
+from flask_smmapi import Account, StoreUnavailable
 from flask_smmapi.cli import statement
 from flask_smmapi.stores.memory import MemoryStore
 from flask_smmapi.stores.mongo import MongoStore
@@ -166,6 +167,19 @@ class TestMoney:
         assert panel.balance == 100
 
 
+@pytest.mark.parametrize("text", ["two\nlines", "a\x1b[2J", "\ud800"])
+def test_what_cannot_be_printed_is_not_taken(panel: Panel, text: str) -> None:
+    for command in (
+        ("accounts", "create", text),
+        ("accounts", "create", 7, "--currency", text),
+        ("accounts", "adjust", 1, "--amount", 1, "--reason", text),
+        ("keys", "create", 1, "--label", text),
+    ):
+        assert refused(panel, *command, code=2).endswith("has characters that cannot be printed.")
+    assert [info.id for info in panel.store.accounts()] == [1]
+    assert (panel.balance, len(panel.store.keys(1))) == (100, 1)
+
+
 class TestPrices:
     def test_change_one_by_one(self, panel: Panel) -> None:
         done(panel, "accounts", "set-prices", 1, "--rate", "2=0.8", "--rate", "3=0.9")
@@ -277,6 +291,25 @@ class TestStatement:
         path = tmp_path / "statement.csv"
         assert done(moved, "statement", 1, "--output", path) == ""
         assert path.read_text("utf-8") == done(moved, "statement", 1)
+
+    def test_says_why_it_cannot_be_written(self, moved: Panel, tmp_path: Path) -> None:
+        path = tmp_path / "nowhere" / "statement.csv"
+        assert refused(moved, "statement", 1, "--output", path).endswith("No such file or directory")
+
+    def test_leaves_the_file_that_is_there_if_it_fails(
+        self, moved: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "statement.csv"
+        path.write_text("of last month")
+        lines = [*moved.store.statement(1)]
+
+        def fail(*_: Any, **__: Any) -> Iterator[Any]:
+            yield from lines
+            raise StoreUnavailable("It went away.")
+
+        monkeypatch.setattr(moved.store, "statement", fail)
+        assert refused(moved, "statement", 1, "--output", path) == "It went away."
+        assert path.read_text() == "of last month"
 
     def test_is_json_for_scripts(self, moved: Panel) -> None:
         [line] = json.loads(done(moved, "statement", 1, "--json", "--limit", 1))

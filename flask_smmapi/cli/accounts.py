@@ -14,7 +14,7 @@ from ..hooks import DIALECT_NAMES, Account, AccountId
 from ..money import to_text
 from ..owner import AccountInfo
 from ..state import current_state
-from .arguments import ACCOUNT, ACCOUNT_HELP, LIMIT, account_id, account_text, amount, percentage
+from .arguments import ACCOUNT, ACCOUNT_HELP, LIMIT, account_id, account_text, amount, percentage, printable
 from .output import adding_to, as_json, print_json, print_record, print_table, refusals
 from .store import verb_of_store
 
@@ -67,7 +67,7 @@ def show(account: AccountId, as_json: bool) -> None:
 
 @_command("create")
 @ACCOUNT
-@click.option("--currency", help="ISO code of its money; else SMMAPI_CURRENCY.")
+@click.option("--currency", type=printable, help="ISO code of its money; else SMMAPI_CURRENCY.")
 @click.option("--dialect", type=click.Choice(DIALECT_NAMES), help="How it is answered; else SMMAPI_DIALECT.")
 @click.option("--allow-ip", "allowed_ips", multiple=True, metavar="IP", help="An address or network that may call.")
 def create(account: AccountId, currency: str | None, dialect: str | None, allowed_ips: Sequence[str]) -> None:
@@ -166,7 +166,7 @@ def top_up(account: AccountId, amount: Decimal, payment: str) -> None:
 @_command("adjust")
 @ACCOUNT
 @click.option("--amount", type=amount, required=True, help="What is given; less than 0 takes, as in -2.50.")
-@click.option("--reason", required=True, help="Kept with it, for you.")
+@click.option("--reason", type=printable, required=True, help="Kept with it, for you.")
 @click.option("--reference", help="A number of your own: with it a repeat changes nothing.")
 def adjust(account: AccountId, amount: Decimal, reason: str, reference: str | None) -> None:
     """Give ACCOUNT money, or take some, for a reason that is no payment.

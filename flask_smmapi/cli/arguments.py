@@ -25,8 +25,16 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _TEXT = "str:"
 
 
+def printable(value: str) -> str:
+    """Text in one line, which every store keeps and every terminal shows."""
+    if not value.isprintable():
+        raise click.BadParameter(f"{value!r} has characters that cannot be printed.")
+    return value
+
+
 def account_id(value: str) -> AccountId:
     """An id as the store has it, an integer or a text."""
+    printable(value)
     if value.startswith(_TEXT):
         return value.removeprefix(_TEXT)
     if not _INTEGER.fullmatch(value):

@@ -9,7 +9,7 @@ from flask.cli import AppGroup
 
 from ..hooks import DIALECT_NAMES, AccountId
 from .accounts import read_account
-from .arguments import ACCOUNT, ACCOUNT_HELP, account_text
+from .arguments import ACCOUNT, ACCOUNT_HELP, account_text, printable
 from .output import adding_to, as_json, confirmed, plain, print_json, print_table, refusals
 from .store import verb_of_store
 
@@ -42,7 +42,7 @@ def list_keys(account: AccountId, as_json: bool) -> None:
 
 @_command("create")
 @ACCOUNT
-@click.option("--label", default="", help="What it is for.")
+@click.option("--label", type=printable, default="", help="What it is for.")
 @click.option("--dialect", type=click.Choice(DIALECT_NAMES), help="How its requests are answered; else as the account.")
 def create(account: AccountId, label: str, dialect: str | None) -> None:
     """Print a new key of ACCOUNT, which cannot be shown again.

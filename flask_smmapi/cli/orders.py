@@ -15,7 +15,7 @@ from ..hooks import AccountId, Order
 from ..money import price, subtract, to_text
 from ..state import current_state
 from ..statuses import OrderStatus, is_allowed
-from .arguments import ACCOUNT, ACCOUNT_HELP, LIMIT, ORDER, account_text, age, older_than
+from .arguments import ACCOUNT, ACCOUNT_HELP, LIMIT, ORDER, account_text, age, older_than, printable
 from .output import adding_to, as_json, confirmed, print_json, print_record, print_table
 
 group = AppGroup(
@@ -186,7 +186,7 @@ def cancel(account: AccountId, order: str | int, confirmed: bool) -> None:
 @_command("fail")
 @ACCOUNT
 @ORDER
-@click.option("--reason", required=True, help="For you; clients never see it.")
+@click.option("--reason", type=printable, required=True, help="For you; clients never see it.")
 @confirmed
 def fail(account: AccountId, order: str | int, reason: str, confirmed: bool) -> None:
     """ORDER cannot be done; what remains is paid back. Asks first, since it cannot be undone.

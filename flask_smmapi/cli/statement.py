@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from typing import Any
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import click
 from flask.cli import with_appcontext
@@ -44,10 +46,21 @@ def statement(account: AccountId, limit: int | None, path: str | None, as_json: 
     elif path is None and is_terminal():
         print_table(COLUMNS, [[getattr(line, name) for name in COLUMNS] for line in lines])
     else:
-        with click.open_file(path or "-", "w", encoding="utf-8", lazy=False, atomic=path is not None) as file:
-            writer = csv.writer(file, lineterminator="\n")
+        with TemporaryFile("w+", encoding="utf-8") as whole:  # so that a file is never the half of it
+            writer = csv.writer(whole, lineterminator="\n")
             writer.writerow(COLUMNS)
             writer.writerows(map(_row, lines))
+            whole.seek(0)
+            with _opened(path) as file:
+                copyfileobj(whole, file)
+
+
+def _opened(path: str | None) -> IO[str]:
+    """stdout, or a file that takes its name when it is closed."""
+    try:
+        return click.open_file(path or "-", "w", encoding="utf-8", atomic=path is not None)
+    except OSError as failure:
+        raise click.FileError(str(path), failure.strerror) from None
 
 
 def _row(line: StatementLine) -> list[Any]:
