@@ -19,9 +19,12 @@ PHONE, DESKTOP = (390, 844), (1280, 800)
 """Widths and heights, in CSS pixels."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for the whole run; where there is none the test is skipped, with the reason; with ``CI=true`` it fails."""
+    """One for a module, since Playwright keeps an event loop in this thread.
+
+    Where there is none the test is skipped, with the reason; with ``CI=true`` it fails.
+    """
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         if os.environ.get("CI") == "true":

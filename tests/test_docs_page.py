@@ -27,7 +27,7 @@ ASSETS = ("docs.css", "docs.js")
 
 
 def app_with(app: Flask | None = None, **config: Any) -> Flask:
-    app = app or Flask("docs")
+    app = app or Flask("panel")
     app.config.update(config)
     SmmApi(app, store=MemoryStore())
     return app
@@ -182,7 +182,7 @@ class TestWhere:
             app_with(SMMAPI_DOCS_PATH=path)
 
     def test_in_a_blueprint_of_the_host_with_a_variable(self) -> None:
-        app, parent = Flask("docs"), Blueprint("shop", __name__, url_prefix="/<tenant>")
+        app, parent = Flask("panel"), Blueprint("shop", __name__, url_prefix="/<tenant>")
         SmmApi(app, store=MemoryStore(), parent=parent)
         app.register_blueprint(parent)
         html = app.test_client().get(f"/anna{URL}").text
@@ -191,7 +191,7 @@ class TestWhere:
         assert list(app.test_client().get("/anna/api/v2/openapi.json").get_json()["paths"]) == ["/anna/api/v2"]
 
     def test_where_hosts_are_matched(self) -> None:
-        app = app_with(Flask("docs", host_matching=True, static_host="static.example"))
+        app = app_with(Flask("panel", host_matching=True, static_host="static.example"))
         html = app.test_client().get(URL, base_url="http://shop.example").text
         assert "http://shop.example/api/v2" in html
 
@@ -204,7 +204,7 @@ class TestWhere:
         assert [app.test_client().get(URL).status_code for app in apps] == [404, 200]
 
     def test_with_a_blueprint_of_that_name(self) -> None:
-        app = Flask("docs")
+        app = Flask("panel")
         app.register_blueprint(Blueprint("smmapi_docs", __name__))
         with pytest.raises(
             RuntimeError, match="has a blueprint of its own that is named smmapi_docs; give that another"
@@ -220,7 +220,7 @@ class TestItsLook:
             '{% extends "smmapi/docs_base.html" %}{% block title %}Anna\'s API{% endblock %}'
             "{% block footer %}Ask Anna.{% endblock %}"
         )
-        html = app_with(Flask("docs", root_path=str(tmp_path))).test_client().get(URL).text
+        html = app_with(Flask("panel", root_path=str(tmp_path))).test_client().get(URL).text
         assert "<title>Anna's API</title>" in html
         assert "Ask Anna." in html
         assert 'id="action-add"' in html
@@ -245,7 +245,7 @@ class TestItsDocumentation:
         return found
 
     def test_moves_it_as_it_says(self) -> None:
-        app = Flask("docs")
+        app = Flask("panel")
         exec(compile(self.block("python"), "docs", "exec"), {"app": app})
         client = app_with(app).test_client()
         assert client.get("/reference").status_code == client.get("/openapi.json").status_code == 200
@@ -254,7 +254,7 @@ class TestItsDocumentation:
         folder = tmp_path / "templates" / "smmapi"
         folder.mkdir(parents=True)
         (folder / "docs.html").write_text(self.block("html"))
-        html = app_with(Flask("docs", root_path=str(tmp_path))).test_client().get(URL).text
+        html = app_with(Flask("panel", root_path=str(tmp_path))).test_client().get(URL).text
         assert "<title>API of my panel</title>" in html
         assert '<link rel="stylesheet" href="/static/api.css">' in html
         assert '<h1><a href="/">My panel</a></h1>' in html

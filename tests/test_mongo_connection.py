@@ -213,7 +213,7 @@ class TestNoServer:
         app = Flask("panel")
         app.config["SMMAPI_MONGODB_URI"] = f"mongodb://127.0.0.1:{closed_port()}"
         SmmApi(app)
-        assert set(threading.enumerate()) == threads
+        assert set(threading.enumerate()) <= threads  # those of other tests may end meanwhile
         assert mongoengine.connection._connections == {}
 
 
