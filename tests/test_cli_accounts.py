@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from flask import Flask
 
-from flask_smmapi import Account, StoreUnavailable
+from flask_smmapi import Account, SmmApi, StoreUnavailable
 from flask_smmapi.cli import statement
 from flask_smmapi.stores.memory import MemoryStore
 from flask_smmapi.stores.mongo import MongoStore
@@ -363,6 +364,14 @@ class TestOnAPanelOfItsOwn:
         panel = Panel(catalog=lambda account: [])
         where = "This app's price list comes from a catalog of its own; change it there."
         assert refused(panel, "accounts", "set-prices", 1, "--discount", 1) == where
+
+    def test_no_store_is_there_to_be_asked(self) -> None:
+        own = MemoryStore()
+        app = Flask("panel")
+        SmmApi(app, key_lookup=own.key_lookup, catalog=own.catalog, wallet=own, orders=own)
+        result = app.test_cli_runner().invoke(args=["smmapi", "init-db"])
+        assert result.exit_code == 1
+        assert result.stderr == "Error: Every part of this app is its own; there is no store of ours to ask.\n"
 
     def test_orders_are_where_the_order_store_is(self) -> None:
         where = "This app's orders are in an order store of its own; compare them with the money there."

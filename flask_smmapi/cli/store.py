@@ -28,6 +28,8 @@ def verb_of_store(verb: str, *parts: str, otherwise: str = "") -> Any:
     for part in parts:
         if not plays(state, part):
             raise click.ClickException(_ELSEWHERE[part])
+    if state.store is None:
+        raise click.ClickException("Every part of this app is its own; there is no store of ours to ask.")
     found = getattr(state.store, verb, None)
     if found is None:
         raise click.ClickException(f"This app's store ({type(state.store).__name__}) {otherwise or f'has no {verb}'}.")
