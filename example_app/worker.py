@@ -93,7 +93,7 @@ def greet(app: Flask) -> None:
     wait_until_it_listens(host, port)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v2"
     kept = "in memory" if store_name() == "memory" else "in MongoDB, also when it ends"
-    print(f"\nThe order API is at {url}. It keeps everything {kept}; Ctrl-C ends it.")
+    print(f"\nThe order API is at {url}, and its reference at {url}/docs. It keeps everything {kept}; Ctrl-C ends it.")
     if fulfils():
         print("New orders are worked off, from half a minute after they were placed.")
     print("Try:\n")
