@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from decimal import Decimal
-from ipaddress import ip_network
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Protocol, TypeAlias
 
 from typing_extensions import TypeVar
@@ -67,7 +68,7 @@ class Account:
             if isinstance(self.allowed_ips, str):
                 raise ValueError("a text")
             for entry in self.allowed_ips:
-                ip_network(entry, strict=False)
+                as_network(entry)
         except (TypeError, ValueError) as wrong:
             raise ValueError(
                 f"Account {self.id!r} has the allowed_ips {self.allowed_ips!r} ({wrong}); give a tuple of addresses "
@@ -78,6 +79,19 @@ class Account:
             raise ValueError(
                 f"Account {self.id!r} has the unknown dialect {self.dialect!r}; the dialects are: {known}."
             )
+
+
+@lru_cache(maxsize=1024)
+def as_network(entry: str) -> IPv4Network | IPv6Network:
+    """The callers that *entry* of an allow-list lets in; ``::ffff:192.0.2.7`` is the IPv4 address in it.
+
+    :raises ValueError: if it is neither an address nor a network.
+    """
+    network = ip_network(entry, strict=False)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return IPv4Network((mapped, network.prefixlen - 96))
 
 
 @dataclass(frozen=True, slots=True)

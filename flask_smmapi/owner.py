@@ -5,6 +5,7 @@ Both stores answer these records and make the same references of what they are g
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,11 +23,17 @@ MAX_REFERENCE = 100
 MAX_REASON = 500
 """Characters of the reason of an adjustment."""
 
+MAX_LABEL = 200
+"""Characters of the label of a key."""
+
 MAX_LISTS = 64
 """Price lists of accounts that are kept in memory."""
 
 KEY_ID = 12
 """Hexadecimal characters of a key's digest by which the owner names the key."""
+
+_REFERENCE = re.compile(r"[ -~]+")
+_KEY_ID = re.compile(rf"[0-9a-f]{{{KEY_ID}}}")
 
 _WHOLE = 100_00
 """Hundredths of a percent in the whole."""
@@ -105,15 +112,16 @@ class Prices:
     def __hash__(self) -> int:
         return hash((self.hundredths, len(self.rates)))  # the rates may be thousands, and each request asks
 
-    def changed(self, discount: Decimal | None, rates: Mapping[int, Decimal] | None) -> Prices:
-        """These prices with another discount in percent, or other rates; None for what stays.
+    def changed(self, discount: Decimal | None, rates: Mapping[int, Decimal | None]) -> Prices:
+        """These prices with another discount in percent, None for the same, and with some other rates, None for none.
 
         :raises ValueError: if one cannot be; the sentence says which.
         :raises TypeError: if an amount is no ``Decimal``.
         """
+        merged = {**dict(self.rates), **{service: _rate_units(service, rate) for service, rate in rates.items()}}
         return Prices(
             self.hundredths if discount is None else _hundredths(discount),
-            self.rates if rates is None else tuple(sorted(_rate_units(*rate) for rate in rates.items())),
+            tuple(sorted((service, units) for service, units in merged.items() if units is not None)),
         )
 
     @property
@@ -138,13 +146,15 @@ def _hundredths(discount: Decimal) -> int:
     return hundredths
 
 
-def _rate_units(service: int, rate: Decimal) -> tuple[int, int]:
-    if isinstance(service, bool) or not isinstance(service, int):
+def _rate_units(service: int, rate: Decimal | None) -> int | None:
+    if isinstance(service, bool) or not isinstance(service, int) or not 0 <= service < 10**18:
         raise ValueError(f"{service!r} is not the number of a service.")
+    if rate is None:
+        return None
     units = to_units(rate)
     if units < 0 or not is_chargeable(rate):
         raise ValueError(f"The rate {rate} of service {service} must be 0 or more and fit into 64 bits.")
-    return service, units
+    return units
 
 
 class PricedList(ServiceList):
@@ -211,11 +221,12 @@ def adjustment_reference(reference: str | None) -> str:
 
 
 def _reference(kind: str, text: str) -> str:
-    reference = f"{kind}:{text}"
-    if not text or not text.isascii() or not text.isprintable() or len(reference) > MAX_REFERENCE:
-        room = MAX_REFERENCE - len(kind) - 1
-        raise ValueError(f"{text!r} makes no reference; give 1 to {room} printable ASCII characters.")
-    return reference
+    room = MAX_REFERENCE - len(kind) - 1
+    if not isinstance(text, str) or not _REFERENCE.fullmatch(text) or len(text) > room or text != text.strip():
+        raise ValueError(
+            f"{text!r} makes no reference; give 1 to {room} printable ASCII characters, with no blank at either end."
+        )
+    return f"{kind}:{text}"
 
 
 def more_than_nothing(amount: Decimal) -> int:
@@ -229,12 +240,17 @@ def more_than_nothing(amount: Decimal) -> int:
     return units
 
 
+def too_much(amount: Decimal) -> ValueError:
+    """What is raised for an amount that no balance holds."""
+    return ValueError(f"{amount} cannot be given: the balance would not fit into 64 bits.")
+
+
 def adjustment(amount: Decimal, reason: str) -> int:
     """The 10⁻⁸ units that an adjustment gives or takes.
 
     :raises ValueError: if that is nothing, or no reason is given.
     """
-    if not reason.strip() or len(reason) > MAX_REASON:
+    if not isinstance(reason, str) or not reason.strip() or len(reason) > MAX_REASON:
         raise ValueError(f"An adjustment needs a reason, of at most {MAX_REASON} characters.")
     units = to_units(amount)
     if not units:
@@ -242,11 +258,46 @@ def adjustment(amount: Decimal, reason: str) -> int:
     return units
 
 
+def checked_label(label: str) -> str:
+    """*label*, which the owner gives a key.
+
+    :raises ValueError: if it is no text, too long, or in more than one line.
+    """
+    if not isinstance(label, str) or len(label) > MAX_LABEL or not label.isprintable():
+        raise ValueError(f"{label!r} is no label; give a text in one line, of at most {MAX_LABEL} characters.")
+    return label
+
+
+def checked_limit(limit: int) -> int:
+    """*limit*, the most rows of a page.
+
+    :raises ValueError: if it is less than 1.
+    """
+    if limit < 1:
+        raise ValueError(f"A page has 1 row or more, not {limit}.")
+    return limit
+
+
 def no_account(account: AccountId) -> ValueError:
     """What is raised for an account that is not there."""
-    return ValueError(f"There is no account {account!r}; add it with add_account first.")
+    return ValueError(
+        f"There is no account {account!r} in this store; add it with add_account first. If your own key lookup has it, "
+        "credit gives and debit takes without asking for it."
+    )
+
+
+def account_there(account: AccountId) -> ValueError:
+    """What is raised for an account that was to be new."""
+    return ValueError(f"There is an account {account!r} already; create_key gives it a key, change_account changes it.")
+
+
+def key_of_another() -> ValueError:
+    """What is raised for a key that opens another account."""
+    return ValueError("This key is another account's.")
 
 
 def no_key(account: AccountId, key_id: str) -> ValueError:
-    """What is raised for a key that the account does not have."""
+    """What is raised for a key that the account does not have. What is no id may be the key itself: it is not shown."""
+    if not _KEY_ID.fullmatch(key_id):
+        return ValueError(f"That is no key id of account {account!r}; keys(account) tells them.")
     return ValueError(f"Account {account!r} has no key {key_id!r} that is in use.")

@@ -31,7 +31,7 @@ from .errors import (
     TooManyFailedAttempts,
     UnreadableBody,
 )
-from .hooks import UNAVAILABLE, Account, Order
+from .hooks import UNAVAILABLE, Account, Order, as_network
 from .journal import Entry
 from .params import ABSENT, Params, clean
 from .state import State, current_state
@@ -179,7 +179,7 @@ def _is_allowed(address: str | None, allowed: tuple[str, ...]) -> bool:
     except ValueError:
         return False
     ip = getattr(ip, "ipv4_mapped", None) or ip  # how a server that listens on [::] sees an IPv4 caller
-    return any(ip in ipaddress.ip_network(entry, strict=False) for entry in allowed)
+    return any(ip in as_network(entry) for entry in allowed)
 
 
 def _read_ahead(endpoint: str | None, values: dict[str, Any] | None) -> None:

@@ -14,14 +14,32 @@ from ..hooks import DIALECT_NAMES, Account, AccountId
 from ..money import to_text
 from ..owner import AccountInfo
 from ..state import current_state
-from .arguments import ACCOUNT, ACCOUNT_HELP, LIMIT, account_id, account_text, amount, percentage, printable
-from .output import adding_to, as_json, print_json, print_record, print_table, refusals
-from .store import verb_of_store
+from .arguments import (
+    ACCOUNT,
+    ACCOUNT_HELP,
+    COUNT,
+    LIMIT,
+    account_id,
+    account_text,
+    amount,
+    currency,
+    network,
+    percentage,
+    printable,
+    service_rate,
+)
+from .output import adding_to, as_json, print_json, print_key, print_record, print_table, refusals
+from .services import SHOWN, price_list
+from .store import changing_verb_of_store, plays, verb_of_store
 
 C = TypeVar("C", bound=Callable[..., Any])
 
 group = AppGroup("accounts", help=f"Who may call, at which prices, and with what money.\n\n{ACCOUNT_HELP}")
 _command = adding_to(group)
+
+_ALLOW_IP = click.option(
+    "--allow-ip", "allowed_ips", type=network, multiple=True, metavar="IP", help="An address or network that may call."
+)
 
 APP = "app"
 """For the app's own dialect, SMMAPI_DIALECT."""
@@ -67,9 +85,9 @@ def show(account: AccountId, as_json: bool) -> None:
 
 @_command("create")
 @ACCOUNT
-@click.option("--currency", type=printable, help="ISO code of its money; else SMMAPI_CURRENCY.")
+@click.option("--currency", type=currency, metavar="CODE", help="Of its money; else SMMAPI_CURRENCY.")
 @click.option("--dialect", type=click.Choice(DIALECT_NAMES), help="How it is answered; else SMMAPI_DIALECT.")
-@click.option("--allow-ip", "allowed_ips", multiple=True, metavar="IP", help="An address or network that may call.")
+@_ALLOW_IP
 def create(account: AccountId, currency: str | None, dialect: str | None, allowed_ips: Sequence[str]) -> None:
     """Create ACCOUNT, and print its first API key, which cannot be shown again.
 
@@ -77,24 +95,26 @@ def create(account: AccountId, currency: str | None, dialect: str | None, allowe
     Example:
       flask smmapi accounts create 42 --dialect panel --allow-ip 192.0.2.7
     """
-    add = verb_of_store("add_account", "key_lookup")
-    if verb_of_store("account_info")(account) is not None:
-        raise click.ClickException(
-            f"There is an account {account_text(account)} already; keys create gives it a key, and change changes it."
-        )
+    add = changing_verb_of_store("add_account", "key_lookup")
     with refusals():
-        key = add(Account(account, currency=currency, dialect=dialect, allowed_ips=tuple(allowed_ips)))
-    click.echo(key)
+        new = Account(account, currency=currency, dialect=dialect, allowed_ips=tuple(allowed_ips))
+        key = add(new, must_be_new=True)
+    print_key(key)
     click.echo(f"Account {account_text(account)} was created. Keep this key; it cannot be shown again.", err=True)
 
 
 @_command("change")
 @ACCOUNT
+@click.option("--currency", type=currency, metavar="CODE", help="Of its money, which stays the same number.")
 @click.option("--dialect", type=click.Choice([*DIALECT_NAMES, APP]), help="How it is answered; app: SMMAPI_DIALECT.")
-@click.option("--allow-ip", "allowed_ips", multiple=True, metavar="IP", help="An address or network that may call.")
+@_ALLOW_IP
 @click.option("--allow-any-ip", is_flag=True, help="Every address may call.")
-def change(account: AccountId, dialect: str | None, allowed_ips: Sequence[str], allow_any_ip: bool) -> None:
+def change(
+    account: AccountId, currency: str | None, dialect: str | None, allowed_ips: Sequence[str], allow_any_ip: bool
+) -> None:
     """Change who may use the keys of ACCOUNT, or how it is answered. What is not named stays as it is.
+
+    The addresses of --allow-ip take the place of those that might call before.
 
     \b
     Example:
@@ -102,19 +122,24 @@ def change(account: AccountId, dialect: str | None, allowed_ips: Sequence[str], 
     """
     if allowed_ips and allow_any_ip:
         raise click.UsageError("Give --allow-ip or --allow-any-ip, not both.")
-    if not (dialect or allowed_ips or allow_any_ip):
+    fields: dict[str, Any] = {}
+    if currency:
+        fields["currency"] = currency
+    if dialect:
+        fields["dialect"] = None if dialect == APP else dialect
+    if allowed_ips or allow_any_ip:
+        fields["allowed_ips"] = tuple(allowed_ips)
+    if not fields:
         raise click.UsageError("Say what to change.")
-    info = read_account(account)
+    read_account(account)
     with refusals():
-        changed = Account(
-            account,
-            currency=info.currency,
-            dialect=info.dialect if dialect is None else None if dialect == APP else dialect,
-            allowed_ips=() if allow_any_ip else tuple(allowed_ips) or info.allowed_ips,
-        )
-        verb_of_store("change_account", "key_lookup")(changed)
-    who = ", ".join(changed.allowed_ips) or "every address"
-    click.echo(f"Account {account_text(account)} speaks the dialect {changed.dialect or APP}; {who} may call.")
+        changing_verb_of_store("change_account")(account, **fields)
+    info = read_account(account)
+    who = ", ".join(info.allowed_ips) or "every address"
+    click.echo(
+        f"Account {account_text(account)} has {_currency(info)} and speaks the dialect {info.dialect or APP}; "
+        f"{who} may call."
+    )
 
 
 @_command("pause")
@@ -127,7 +152,7 @@ def pause(account: AccountId) -> None:
       flask smmapi accounts pause 42
     """
     read_account(account)
-    verb_of_store("pause_account")(account)
+    changing_verb_of_store("pause_account")(account)
     click.echo(f"Account {account_text(account)} is paused.")
 
 
@@ -141,7 +166,7 @@ def resume(account: AccountId) -> None:
       flask smmapi accounts resume 42
     """
     read_account(account)
-    verb_of_store("resume_account")(account)
+    changing_verb_of_store("resume_account")(account)
     click.echo(f"Account {account_text(account)} is active.")
 
 
@@ -156,7 +181,7 @@ def top_up(account: AccountId, amount: Decimal, payment: str) -> None:
     Example:
       flask smmapi accounts top-up 42 --amount 50.00 --payment invoice-1042
     """
-    book = verb_of_store("top_up", "wallet")
+    book = _verb_of_money("top_up")
     read_account(account)
     with refusals():
         is_new = book(account, amount, payment)
@@ -167,7 +192,7 @@ def top_up(account: AccountId, amount: Decimal, payment: str) -> None:
 @ACCOUNT
 @click.option("--amount", type=amount, required=True, help="What is given; less than 0 takes, as in -2.50.")
 @click.option("--reason", type=printable, required=True, help="Kept with it, for you.")
-@click.option("--reference", help="A number of your own: with it a repeat changes nothing.")
+@click.option("--reference", help="A number of your own: it counts once, however often it is told.")
 def adjust(account: AccountId, amount: Decimal, reason: str, reference: str | None) -> None:
     """Give ACCOUNT money, or take some, for a reason that is no payment.
 
@@ -175,7 +200,7 @@ def adjust(account: AccountId, amount: Decimal, reason: str, reference: str | No
     Example:
       flask smmapi accounts adjust 42 --amount -2.50 --reason "paid in twice" --reference note-17
     """
-    book = verb_of_store("adjust", "wallet")
+    book = _verb_of_money("adjust")
     read_account(account)
     with refusals():
         done = book(account, amount, reason, reference=reference)
@@ -183,15 +208,19 @@ def adjust(account: AccountId, amount: Decimal, reason: str, reference: str | No
         raise click.ClickException(
             f"Account {account_text(account)} has less than {to_text(-amount)}; nothing changed."
         )
-    _tell(account)
+    _tell(account, f"Adjustment {reference} is booked, once. " if reference else "")
 
 
 @_command("set-prices")
 @ACCOUNT
 @click.option("--discount", type=percentage, metavar="PERCENT", help="Taken off every rate of the list.")
-@click.option("--rate", "rates", multiple=True, metavar="SERVICE=RATE", help="What that service costs instead.")
-@click.option("--list-rate", "dropped", type=int, multiple=True, metavar="SERVICE", help="Drop the rate of its own.")
-def set_prices(account: AccountId, discount: Decimal | None, rates: Sequence[str], dropped: Sequence[int]) -> None:
+@click.option(
+    "--rate", "rates", type=service_rate, multiple=True, metavar="SERVICE=RATE", help="What it costs instead."
+)
+@click.option("--list-rate", "dropped", type=COUNT, multiple=True, metavar="SERVICE", help="Drop the rate of its own.")
+def set_prices(
+    account: AccountId, discount: Decimal | None, rates: Sequence[tuple[int, Decimal]], dropped: Sequence[int]
+) -> None:
     """Let ACCOUNT pay other prices than those of the list. What is not named stays as it is.
 
     A rate of its own beats the discount. Orders that are placed keep their prices.
@@ -202,14 +231,27 @@ def set_prices(account: AccountId, discount: Decimal | None, rates: Sequence[str
     """
     if discount is None and not rates and not dropped:
         raise click.UsageError("Say what to set.")
-    put = verb_of_store("set_prices", "key_lookup", "catalog")
-    given = dict(map(_rate, rates))
-    kept = {service: rate for service, rate in read_account(account).rates.items() if service not in dropped}
+    put = changing_verb_of_store("set_prices", "key_lookup", "catalog")
+    named = [service for service, _ in rates] + list(dropped)
+    if len(set(named)) < len(named):
+        raise click.UsageError("Name each service once.")
+    before = read_account(account)
+    for service, _ in rates:
+        if price_list().get(service) is None:
+            raise click.ClickException(f"There is no service {service} in the price list; nothing changed.")
+    for service in dropped:
+        if service not in before.rates:
+            raise click.ClickException(
+                f"Account {account_text(account)} has no rate of its own for service {service}; nothing changed."
+            )
     with refusals():
-        put(account, discount=discount, rates={**kept, **given} if rates or dropped else None)
+        put(account, discount=discount, rates={**dict(rates), **dict.fromkeys(dropped)})
     info = read_account(account)
+    own = [f"{service}={to_text(rate)}" for service, rate in info.rates.items()]
+    rest = f" and {len(own) - SHOWN} more" if len(own) > SHOWN else ""
     click.echo(
-        f"Account {account_text(account)} pays {info.discount} % less than the list; own rates: {len(info.rates)}."
+        f"Account {account_text(account)} pays {info.discount} % less than the list; "
+        f"own rates: {', '.join(own[:SHOWN]) or 'none'}{rest}."
     )
 
 
@@ -225,11 +267,25 @@ def read_account(account: AccountId) -> AccountInfo:
     return found
 
 
-def _rate(value: str) -> tuple[int, Decimal]:
-    service, _, rate = value.partition("=")
-    if not service.isascii() or not service.isdigit() or len(service) > 18 or rate.startswith("-"):
-        raise click.BadParameter(f"{value!r} is none; write 123=0.80.", param_hint="--rate")
-    return int(service), amount(rate)
+def check_account(account: AccountId) -> None:
+    """Look whether the account is there, where it is our store that keeps them.
+
+    :raises click.ClickException: if it is not.
+    """
+    state = current_state()
+    if plays(state, "key_lookup") and hasattr(state.store, "account_info"):
+        read_account(account)
+
+
+def _verb_of_money(verb: str) -> Any:
+    """A verb of the store that moves money; it asks for the account, so that a slip of the hand gives it to nobody."""
+    found = changing_verb_of_store(verb, "wallet")
+    if not plays(current_state(), "key_lookup"):
+        raise click.ClickException(
+            "This app finds accounts by a key lookup of its own, so the shell cannot tell who is there; move money "
+            "from Python, with smmapi.store.credit and smmapi.store.debit."
+        )
+    return found
 
 
 def _tell(account: AccountId, before: str = "") -> None:
@@ -244,7 +300,7 @@ def _currency(info: AccountInfo) -> str:
 def _record(info: AccountInfo) -> dict[str, Any]:
     """*info* as it is printed; its money is where the app keeps it."""
     balance = current_state().context.wallet.balance(info.id)
-    return {**asdict(info), "balance": balance, "currency": _currency(info)}
+    return {**asdict(info), "balance": balance, "currency": _currency(info), "discount": str(info.discount)}
 
 
 def _shown(record: dict[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import Any, TypeVar
 
 import click
 
 from ..hooks import AccountId
-from ..ids import parse_id
+from ..ids import parse_id, parse_number
+from ..owner import KEY_ID
 from ..price_lists import parse_decimal
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -23,6 +25,11 @@ ACCOUNT_HELP = (
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _TEXT = "str:"
+_CURRENCY = re.compile(r"[A-Z]{3,10}")
+_KEY_ID = re.compile(rf"[0-9a-f]{{{KEY_ID}}}")
+
+LARGEST = 10**18 - 1
+"""The largest number that a client can write, and one that every database holds."""
 
 
 def printable(value: str) -> str:
@@ -35,6 +42,8 @@ def printable(value: str) -> str:
 def account_id(value: str) -> AccountId:
     """An id as the store has it, an integer or a text."""
     printable(value)
+    if value in ("", _TEXT):
+        raise click.BadParameter("an account's id has one character or more.")
     if value.startswith(_TEXT):
         return value.removeprefix(_TEXT)
     if not _INTEGER.fullmatch(value):
@@ -49,6 +58,29 @@ def account_text(account: AccountId) -> str:
     if isinstance(account, str) and (_INTEGER.fullmatch(account) or account.startswith(_TEXT)):
         return _TEXT + account
     return str(account)
+
+
+def key_id(value: str) -> str:
+    """What names a key. Anything else may be the key itself, so it is not shown."""
+    if not _KEY_ID.fullmatch(value):
+        raise click.BadParameter("that is no key id; flask smmapi keys list shows them.")
+    return value
+
+
+def currency(value: str) -> str:
+    """The code of a currency."""
+    if not _CURRENCY.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no currency; write its code, such as USD.")
+    return value
+
+
+def network(value: str) -> str:
+    """An address or a network, as an allow-list has it."""
+    try:
+        ip_network(value)
+    except ValueError as wrong:  # such as 192.0.2.7/24, which may mean one address or 256
+        raise click.BadParameter(f"{wrong}; write 192.0.2.7 or 192.0.2.0/24.") from None
+    return value
 
 
 def record_id(value: str) -> str | int:
@@ -81,6 +113,15 @@ def percentage(value: str) -> Decimal:
         raise click.BadParameter(f"{value!r} is no percentage; {wrong}") from None
 
 
+def service_rate(value: str) -> tuple[int, Decimal]:
+    """The number of a service, and what it costs."""
+    number, separator, rate = value.partition("=")
+    service = parse_number(number)
+    if service is None or not separator or rate.startswith("-"):
+        raise click.BadParameter(f"{value!r} is none; write the service's number and its rate: 123=0.80.")
+    return service, amount(rate)
+
+
 def amount(value: str) -> Decimal:
     """An amount of money, exactly; less than 0 takes."""
     try:
@@ -91,6 +132,8 @@ def amount(value: str) -> Decimal:
 
 
 ACCOUNT = click.argument("account", type=account_id, metavar="ACCOUNT")
+COUNT = click.IntRange(0, LARGEST)
+NUMBER = click.IntRange(1, LARGEST)
 ORDER = click.argument("order", type=record_id, metavar="ORDER")
 REFILL = click.argument("refill", type=record_id, metavar="REFILL")
 LIMIT = click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")

@@ -9,15 +9,15 @@ from flask.cli import AppGroup
 
 from ..hooks import DIALECT_NAMES, AccountId
 from .accounts import read_account
-from .arguments import ACCOUNT, ACCOUNT_HELP, account_text, printable
-from .output import adding_to, as_json, confirmed, plain, print_json, print_table, refusals
-from .store import verb_of_store
+from .arguments import ACCOUNT, ACCOUNT_HELP, account_text, key_id, printable
+from .output import adding_to, as_json, confirmed, plain, print_json, print_key, print_table, refusals
+from .store import changing_verb_of_store, verb_of_store
 
 group = AppGroup(
     "keys", help=f"The API keys of an account.\n\n{ACCOUNT_HELP} KEY_ID is what keys list shows; it is not the key."
 )
 _command = adding_to(group)
-_KEY_ID = click.argument("key_id", metavar="KEY_ID")
+_KEY_ID = click.argument("key_id", type=key_id, metavar="KEY_ID")
 
 
 @_command("list")
@@ -53,8 +53,9 @@ def create(account: AccountId, label: str, dialect: str | None) -> None:
     """
     read_account(account)
     with refusals():
-        key = verb_of_store("create_key")(account, label, dialect)
-    _tell(key, account)
+        key = changing_verb_of_store("create_key")(account, label, dialect)
+    print_key(key)
+    click.echo(f"Keep this key of account {account_text(account)}; it cannot be shown again.", err=True)
 
 
 @_command("rotate")
@@ -70,8 +71,9 @@ def rotate(account: AccountId, key_id: str, confirmed: bool) -> None:
     """
     _agree(account, key_id, confirmed)
     with refusals():
-        key = verb_of_store("rotate_key")(account, key_id)
-    _tell(key, account)
+        key = changing_verb_of_store("rotate_key")(account, key_id)
+    print_key(key)
+    click.echo(f"Keep this key of account {account_text(account)}; it cannot be shown again.", err=True)
 
 
 @_command("revoke")
@@ -87,7 +89,7 @@ def revoke(account: AccountId, key_id: str, confirmed: bool) -> None:
     """
     _agree(account, key_id, confirmed)
     with refusals():
-        verb_of_store("revoke_key_by_id")(account, key_id)
+        changing_verb_of_store("revoke_key_by_id")(account, key_id)
     click.echo(f"Key {key_id} of account {account_text(account)} is revoked.")
 
 
@@ -104,9 +106,3 @@ def _agree(account: AccountId, key_id: str, confirmed: bool) -> None:
                 err=True,
             )
             click.confirm("This cannot be undone. Go on?", abort=True, err=True)
-
-
-def _tell(key: str, account: AccountId) -> None:
-    """The key alone on stdout, for ``KEY=$(flask smmapi keys create 42)``."""
-    click.echo(key)
-    click.echo(f"Keep this key of account {account_text(account)}; it cannot be shown again.", err=True)

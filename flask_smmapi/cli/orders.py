@@ -15,7 +15,19 @@ from ..hooks import AccountId, Order
 from ..money import price, subtract, to_text
 from ..state import current_state
 from ..statuses import OrderStatus, is_allowed
-from .arguments import ACCOUNT, ACCOUNT_HELP, LIMIT, ORDER, account_text, age, older_than, printable
+from .accounts import check_account
+from .arguments import (
+    ACCOUNT,
+    ACCOUNT_HELP,
+    COUNT,
+    LIMIT,
+    NUMBER,
+    ORDER,
+    account_text,
+    age,
+    older_than,
+    printable,
+)
 from .output import adding_to, as_json, confirmed, print_json, print_record, print_table
 
 group = AppGroup(
@@ -31,7 +43,7 @@ _INTERNAL = {"fingerprint", "revision", "claim"}
 @_command("list")
 @ACCOUNT
 @LIMIT
-@click.option("--before", type=click.IntRange(1), help="Orders with numbers below this one, for the next page.")
+@click.option("--before", type=NUMBER, help="Orders with numbers below this one, for the next page.")
 @as_json
 def list_orders(account: AccountId, limit: int, before: int | None, as_json: bool) -> None:
     """The paid orders of ACCOUNT, newest first.
@@ -40,6 +52,7 @@ def list_orders(account: AccountId, limit: int, before: int | None, as_json: boo
     Example:
       flask smmapi orders list 42 --limit 10
     """
+    check_account(account)
     _print_orders(current_state().context.orders.list(account, limit=limit, before=before), as_json)
 
 
@@ -94,7 +107,7 @@ def stuck(older_than: timedelta, limit: int, as_json: bool) -> None:
 @_command("take")
 @ACCOUNT
 @ORDER
-@click.option("--worker", default="shell", show_default=True, help="Who has it, for people to read.")
+@click.option("--worker", type=printable, default="shell", show_default=True, help="Who has it, for people to read.")
 @click.option("--lease", type=age, default="5m", show_default=True, metavar="AGE", help="Time to start it.")
 def take(account: AccountId, order: str | int, worker: str, lease: timedelta) -> None:
     """Take ORDER from the queue, whoever had claimed it; start it next.
@@ -109,7 +122,7 @@ def take(account: AccountId, order: str | int, worker: str, lease: timedelta) ->
 @_command("start")
 @ACCOUNT
 @ORDER
-@click.option("--start-count", type=click.IntRange(0), default=0, show_default=True, help="What the counter stood at.")
+@click.option("--start-count", type=COUNT, default=0, show_default=True, help="What the counter stood at.")
 def start(account: AccountId, order: str | int, start_count: int) -> None:
     """The work on ORDER begins; it must be taken first. Do nothing outside before this was said.
 
@@ -123,7 +136,7 @@ def start(account: AccountId, order: str | int, start_count: int) -> None:
 @_command("progress")
 @ACCOUNT
 @ORDER
-@click.option("--remains", type=click.IntRange(0), required=True, help="Pieces not delivered yet.")
+@click.option("--remains", type=COUNT, required=True, help="Pieces not delivered yet.")
 def progress(account: AccountId, order: str | int, remains: int) -> None:
     """The work on ORDER goes on.
 
@@ -152,7 +165,7 @@ def complete(account: AccountId, order: str | int, confirmed: bool) -> None:
 @_command("partial")
 @ACCOUNT
 @ORDER
-@click.option("--remains", type=click.IntRange(0), required=True, help="Pieces that will not be delivered.")
+@click.option("--remains", type=COUNT, required=True, help="Pieces that will not be delivered.")
 @confirmed
 def partial(account: AccountId, order: str | int, remains: int, confirmed: bool) -> None:
     """The rest of ORDER will not be delivered: what it costs is paid back. Asks first, since it cannot be undone.
@@ -202,9 +215,9 @@ def fail(account: AccountId, order: str | int, reason: str, confirmed: bool) -> 
 @_command("child")
 @ACCOUNT
 @ORDER
-@click.option("--n", type=click.IntRange(1), required=True, help="Which run or post: 1, 2, 3, …")
-@click.option("--quantity", type=click.IntRange(1), required=True, help="At most what one run or post has.")
-@click.option("--link", help="If it is not the parent's.")
+@click.option("--n", type=NUMBER, required=True, help="Which run or post: 1, 2, 3, …")
+@click.option("--quantity", type=NUMBER, required=True, help="At most what one run or post has.")
+@click.option("--link", type=printable, help="If it is not the parent's.")
 def child(account: AccountId, order: str | int, n: int, quantity: int, link: str | None) -> None:
     """Place the order for a run of the drip-feed, or a post of the subscription, ORDER. The same --n is placed once.
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import click
 from flask.cli import AppGroup
 
 from ..errors import ServiceUnavailable, SmmError
 from ..hooks import UNAVAILABLE
+from ..keys import digest
 from ..money import to_text
+from ..owner import KEY_ID
 from ..placement import NotPossible
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -43,6 +47,8 @@ def speaking(function: C) -> C:
             raise click.ClickException("Others changed it at the same time, again and again; try once more.") from None
         except (*UNAVAILABLE, NotPossible, SmmError, RuntimeError) as failure:
             raise click.ClickException(plain(str(failure))) from None
+        except OSError as failure:  # a full disk behind stdout, as a rule
+            raise click.ClickException(f"This could not be written: {failure.strerror or failure}.") from None
 
     return cast(C, run)  # which takes what *function* takes
 
@@ -71,7 +77,56 @@ def adding_to(group: AppGroup) -> Callable[[str], Callable[[C], click.Command]]:
 
 def is_terminal(file: Any = None) -> bool:
     """Whether a person reads there; stdout if nothing is said."""
-    return bool((file or sys.stdout).isatty())
+    stream = file or sys.stdout
+    return stream is not None and stream.isatty()  # none is there if whoever started us has closed it
+
+
+@contextmanager
+def written(path: str | None) -> Iterator[IO[str]]:
+    """stdout, or a file that takes the place of *path* once all of it is written; if that fails, *path* stays as it is.
+
+    :raises click.FileError: if it cannot be written.
+    """
+    if path is None:
+        yield click.open_file("-", "w", encoding="utf-8")
+        return
+    try:
+        with _whole_file(os.path.realpath(path)) as file:
+            yield file
+    except UNAVAILABLE:  # which may be an OSError too, but none of the file's
+        raise
+    except OSError as failure:
+        raise click.FileError(path, failure.strerror or str(failure)) from None
+
+
+@contextmanager
+def _whole_file(path: str) -> Iterator[IO[str]]:
+    is_there = os.path.exists(path)
+    if is_there and not os.path.isfile(path):  # a device or a pipe is written to, not replaced
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    part = f"{path}.{os.getpid()}.part"
+    try:
+        with open(part, "x", encoding="utf-8", newline="") as file:
+            yield file
+        if is_there:
+            shutil.copymode(path, part)
+        os.replace(part, path)
+    finally:
+        with suppress(FileNotFoundError):  # it has its name by now, or was never there
+            os.unlink(part)
+
+
+def print_key(key: str) -> None:
+    """A new key, alone on stdout, for ``KEY=$(flask smmapi keys create 42)``."""
+    try:
+        click.echo(key)
+    except OSError as failure:  # its reader has gone, or a disk is full
+        raise click.ClickException(
+            f"The new key could not be written ({failure.strerror}), and cannot be shown again. Revoke it and create "
+            f"another one: its KEY_ID is {digest(key)[:KEY_ID]}."
+        ) from None
 
 
 def print_json(value: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import IO, Any
+from typing import Any
 
 import click
 from flask.cli import AppGroup
@@ -27,8 +27,8 @@ from ..price_lists import (
     write,
 )
 from .arguments import percentage
-from .output import adding_to, as_json, confirmed, is_terminal, plain, print_json
-from .store import verb_of_store
+from .output import adding_to, as_json, confirmed, is_terminal, plain, print_json, written
+from .store import changing_verb_of_store, verb_of_store
 
 group = AppGroup("services", help="The price list: to a file, and from one.")
 _command = adding_to(group)
@@ -39,8 +39,8 @@ SHOWN = 5
 
 @_command("export")
 @click.option("--format", type=click.Choice(FORMATS), default="csv", show_default=True)
-@click.option("--output", "file", type=click.File("wb", atomic=True), default="-", help="A file; else stdout.")
-def export(format: str, file: IO[bytes]) -> None:
+@click.option("--output", "path", type=click.Path(dir_okay=False), help="A file; else stdout.")
+def export(format: str, path: str | None) -> None:
     """Write the price list, as CSV or as the JSON that the action services answers.
 
     A cell of the CSV that a spreadsheet would compute, such as =1+1, gets a ' before it; the import takes it off.
@@ -49,7 +49,8 @@ def export(format: str, file: IO[bytes]) -> None:
     Example:
       flask smmapi services export --output prices.csv
     """
-    file.write(write(_price_list(), format).encode())
+    with written(path) as file:
+        file.write(write(price_list(), format))
 
 
 @_command("import")
@@ -71,9 +72,9 @@ def import_(path: str, format: str | None, markup: Decimal, dry_run: bool, confi
     """
     if path == "-" and not (confirmed or dry_run):
         raise click.UsageError("Nobody can be asked while stdin is the price list; give --dry-run or --yes.")
-    set_services: Callable[[Iterable[Service]], None] = verb_of_store("set_services", "catalog")
+    set_services: Callable[[Iterable[Service]], None] = changing_verb_of_store("set_services", "catalog")
     new = ServiceList(_read(path, format, markup))
-    changes = compare(_price_list(), new)
+    changes = compare(price_list(), new)
     imported = not dry_run and bool(changes)
     if not as_json or not (dry_run or confirmed):
         _show(changes, err=as_json)
@@ -87,7 +88,7 @@ def import_(path: str, format: str | None, markup: Decimal, dry_run: bool, confi
         click.echo(f"{len(new)} services were imported." if imported else "Nothing was imported.")
 
 
-def _price_list() -> ServiceList:
+def price_list() -> ServiceList:
     """The list as it is for an account that has no prices of its own."""
     catalog = verb_of_store("catalog", "catalog")
     return as_service_list(catalog(Account(id="")))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from shutil import copyfileobj
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
@@ -16,8 +14,9 @@ from ..hooks import AccountId
 from ..money import to_text
 from ..owner import StatementLine
 from ..price_lists import protected
+from .accounts import check_account
 from .arguments import ACCOUNT
-from .output import as_json, is_terminal, print_json, print_table, speaking
+from .output import as_json, is_terminal, print_json, print_table, speaking, written
 from .store import verb_of_store
 
 COLUMNS = tuple(field.name for field in fields(StatementLine))
@@ -40,27 +39,17 @@ def statement(account: AccountId, limit: int | None, path: str | None, as_json: 
     Example:
       flask smmapi statement 42 --output april.csv
     """
+    check_account(account)
     lines: Iterable[StatementLine] = verb_of_store("statement", "wallet")(account, limit=limit)
     if as_json:
         print_json([asdict(line) for line in lines])
     elif path is None and is_terminal():
         print_table(COLUMNS, [[getattr(line, name) for name in COLUMNS] for line in lines])
     else:
-        with TemporaryFile("w+", encoding="utf-8") as whole:  # so that a file is never the half of it
-            writer = csv.writer(whole, lineterminator="\n")
+        with written(path) as file:
+            writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             writer.writerows(map(_row, lines))
-            whole.seek(0)
-            with _opened(path) as file:
-                copyfileobj(whole, file)
-
-
-def _opened(path: str | None) -> IO[str]:
-    """stdout, or a file that takes its name when it is closed."""
-    try:
-        return click.open_file(path or "-", "w", encoding="utf-8", atomic=path is not None)
-    except OSError as failure:
-        raise click.FileError(str(path), failure.strerror) from None
 
 
 def _row(line: StatementLine) -> list[Any]:

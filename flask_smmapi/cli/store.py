@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ..state import State, current_state
+from ..stores.memory import MemoryStore
 
 _ELSEWHERE = {
     "key_lookup": "This app finds accounts by a key lookup of its own; change accounts and keys there.",
@@ -34,6 +35,19 @@ def verb_of_store(verb: str, *parts: str, otherwise: str = "") -> Any:
     if found is None:
         raise click.ClickException(f"This app's store ({type(state.store).__name__}) {otherwise or f'has no {verb}'}.")
     return found
+
+
+def changing_verb_of_store(verb: str, *parts: str) -> Any:
+    """A verb that changes something, as :func:`verb_of_store` finds it; and says if that will not last."""
+    found = verb_of_store(verb, *parts)
+
+    def change(*args: Any, **kwargs: Any) -> Any:
+        result = found(*args, **kwargs)
+        if isinstance(current_state().store, MemoryStore):
+            click.echo("This app's store is in memory: what has changed is gone when this command ends.", err=True)
+        return result
+
+    return change
 
 
 def plays(state: State, part: str) -> bool:

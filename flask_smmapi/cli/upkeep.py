@@ -8,6 +8,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..state import current_state
+from .arguments import older_than
 from .output import as_json, print_json, speaking
 from .store import verb_of_store
 
@@ -34,18 +35,18 @@ def init_db(first_number: int | None) -> None:
 
 
 @click.command()
-@click.option("--older-than", default=60.0, show_default=True, help="Age of an unpaid order, in seconds.")
+@older_than("60s", "Orders that have been unpaid for so long.")
 @as_json
 @with_appcontext
 @speaking
-def reconcile(older_than: float, as_json: bool) -> None:
+def reconcile(older_than: timedelta, as_json: bool) -> None:
     """Finish what a killed process left undone. Exits with 1 if an order could not be put right.
 
     \b
     Example:
       flask smmapi reconcile
     """
-    result = current_state().context.placement.reconcile(timedelta(seconds=older_than))
+    result = current_state().context.placement.reconcile(older_than)
     if as_json:
         print_json(result._asdict())
     else:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from .. import keys
 from ..catalog import ServiceList
 from ..hooks import Account, AccountId, Order, Refill, Service
-from ..money import ZERO, from_units, to_units
+from ..money import MAX_UNITS, ZERO, from_units, to_units
 from ..owner import (
     KEY_ID,
     LIST_PRICES,
@@ -26,12 +27,17 @@ from ..owner import (
     PricedLists,
     Prices,
     StatementLine,
+    account_there,
     adjustment,
     adjustment_reference,
+    checked_label,
+    checked_limit,
+    key_of_another,
     more_than_nothing,
     no_account,
     no_key,
     payment_reference,
+    too_much,
 )
 from ..placement import now
 from ..statuses import HIDDEN, OrderStatus, RefillStatus
@@ -102,7 +108,13 @@ class MemoryStore:
     # The owner's side: accounts
 
     def add_account(
-        self, account: Account, *, balance: Decimal = ZERO, active: bool = True, key: str | None = None
+        self,
+        account: Account,
+        *,
+        balance: Decimal = ZERO,
+        active: bool = True,
+        key: str | None = None,
+        must_be_new: bool = False,
     ) -> str:
         """Keep *account* with *balance* on it, and give an API key of it, which cannot be read again.
 
@@ -111,11 +123,15 @@ class MemoryStore:
 
         :param active: whether it may be used; False pauses one that is there.
         :param key: the key that it has already; else it gets a new one.
-        :raises ValueError: if it was given another balance before, and nothing is changed then; or if the key is
-            another account's.
+        :param must_be_new: refuse to repeat it.
+        :raises ValueError: if the account was given another balance before, if the key is another account's, or if the
+            account is there and must be new; nothing is changed then.
         """
         key = key or keys.generate()
         with self._lock:
+            if must_be_new and account.id in self._accounts:
+                raise account_there(account.id)
+            self._check_owner(account.id, key)
             if balance:
                 self.credit(account.id, balance, f"opening:{account.id}")
             self._accounts[account.id] = account
@@ -131,11 +147,12 @@ class MemoryStore:
         """A page of the accounts, ordered by id, integers before texts.
 
         :param after: the last id of the page before.
+        :param limit: at most so many, 1 or more.
         """
         with self._lock:
             ids = sorted(self._accounts, key=_rank)
             page = (id_ for id_ in ids if after is None or _rank(id_) > _rank(after))
-            return [self._info(id_) for id_ in itertools.islice(page, limit)]
+            return [self._info(id_) for id_ in itertools.islice(page, checked_limit(limit))]
 
     def account_info(self, account: AccountId) -> AccountInfo | None:
         """The account, or None if there is none with that id."""
@@ -156,14 +173,15 @@ class MemoryStore:
             rates=prices.by_service(),
         )
 
-    def change_account(self, account: Account) -> None:
-        """Keep the other fields of an account that is there.
+    def change_account(self, account: AccountId, **fields: Any) -> None:
+        """Change what is named of an account that is there; the rest stays as it is.
 
-        :raises ValueError: if there is no account with its id.
+        :param fields: ``currency``, ``allowed_ips`` or ``dialect``, as an :class:`Account` has them.
+        :raises ValueError: if there is no such account, or one of the values cannot be; nothing is changed then.
         """
         with self._lock:
-            self._check(account.id)
-            self._accounts[account.id] = account
+            self._check(account)
+            self._accounts[account] = replace(self._accounts[account], **fields)
 
     def pause_account(self, account: AccountId) -> None:
         """Refuse every key of *account* from its next request on, until :meth:`resume_account`.
@@ -188,12 +206,12 @@ class MemoryStore:
         account: AccountId,
         *,
         discount: Decimal | None = None,
-        rates: Mapping[int, Decimal] | None = None,
+        rates: Mapping[int, Decimal | None] = MappingProxyType({}),
     ) -> None:
         """Let *account* pay other prices than those of the list. Orders that are placed keep theirs.
 
         :param discount: in percent, 0 to 100 with two places; None leaves it as it is.
-        :param rates: by the service's number, beating the discount; they take the place of all that it had.
+        :param rates: by the service's number, beating the discount; None drops one. Those of other services stay.
         :raises ValueError: if there is no such account, or one of the prices cannot be; nothing is changed then.
         """
         with self._lock:
@@ -210,21 +228,20 @@ class MemoryStore:
         """Let *key* open the account; only its digest and its first four characters are kept.
 
         :param dialect: of this key alone; None for the account's, and for what a key has that was there before.
-        :raises ValueError: if there is no such account, the key is another one's, or the dialect is none.
+        :raises ValueError: if there is no such account, the key is another one's, or the label or the dialect is none.
         """
         Account(account, dialect=dialect)  # refuses what is no dialect
         with self._lock:
             self._check(account)
-            known = self._keys.setdefault(keys.digest(key), _Key(account, key[:4], label))
-            if known.account != account:
-                raise ValueError("This key is another account's.")
+            self._check_owner(account, key)
+            known = self._keys.setdefault(keys.digest(key), _Key(account, key[:4], checked_label(label)))
             known.active = True
             known.dialect = dialect or known.dialect
 
     def create_key(self, account: AccountId, label: str = "", dialect: str | None = None) -> str:
         """A new key of the account, which cannot be read again.
 
-        :raises ValueError: if there is no such account, or no such dialect.
+        :raises ValueError: if there is no such account, or no such dialect, or the label is none.
         """
         key = keys.generate()
         self.add_key(account, key, label, dialect=dialect)
@@ -270,6 +287,11 @@ class MemoryStore:
                 return key
         raise no_key(account, key_id)
 
+    def _check_owner(self, account: AccountId, key: str) -> None:
+        known = self._keys.get(keys.digest(key))
+        if known is not None and known.account != account:
+            raise key_of_another()
+
     # Money
 
     def top_up(self, account: AccountId, amount: Decimal, payment: str) -> bool:
@@ -286,6 +308,7 @@ class MemoryStore:
             earlier = purse.movements.get(reference)
             if earlier is not None:
                 return not _same(earlier, units)
+            _check_room(purse, units)
             self._book(purse, Movement(reference, units), "credit")
             return True
 
@@ -305,6 +328,7 @@ class MemoryStore:
                 return _same(earlier, units)
             if purse.units + units < 0:
                 return False
+            _check_room(purse, units)
             self._book(purse, Movement(reference, units), "credit" if units > 0 else "debit", reason)
             return True
 
@@ -365,6 +389,7 @@ class MemoryStore:
             purse = self._purse(account)
             earlier = purse.movements.get(reference)
             if earlier is None:
+                _check_room(purse, units)
                 self._book(purse, Movement(reference, units), "credit")
             else:
                 _same(earlier, units)
@@ -384,13 +409,10 @@ class MemoryStore:
 
     def _book(self, purse: _Purse, movement: Movement, kind: str, note: str | None = None) -> None:
         """Make the movement, and say so in the statement."""
-        self._move(purse, movement)
-        amount, balance = from_units(movement.units), from_units(purse.units)
-        purse.lines.append(StatementLine(now(), movement.reference, kind, amount, balance, note))
-
-    def _move(self, purse: _Purse, movement: Movement) -> None:
         purse.movements[movement.reference] = movement
         purse.units += movement.units
+        amount, balance = from_units(movement.units), from_units(purse.units)
+        purse.lines.append(StatementLine(now(), movement.reference, kind, amount, balance, note))
 
     # Orders
 
@@ -497,6 +519,11 @@ def _positive_units(amount: Decimal) -> int:
     if units < 0:
         raise ValueError(f"{amount} is negative; debit and credit take amounts of 0 and more.")
     return units
+
+
+def _check_room(purse: _Purse, units: int) -> None:
+    if purse.units + units > MAX_UNITS:
+        raise too_much(from_units(units))
 
 
 def _same(earlier: Movement, units: int) -> bool:

@@ -77,7 +77,13 @@ class MongoStore(Accounts, Keys, Ledger, Orders):
         return self._connection.clock_difference()
 
     def add_account(
-        self, account: Account, *, balance: Decimal = ZERO, active: bool = True, key: str | None = None
+        self,
+        account: Account,
+        *,
+        balance: Decimal = ZERO,
+        active: bool = True,
+        key: str | None = None,
+        must_be_new: bool = False,
     ) -> str:
         """Keep *account* with *balance* on it, and give an API key of it, which cannot be read again.
 
@@ -86,13 +92,18 @@ class MongoStore(Accounts, Keys, Ledger, Orders):
 
         :param active: whether it may be used; False pauses one that is there.
         :param key: the key that it has already; else it gets a new one.
-        :raises ValueError: if it was given another balance before, and nothing is changed then; or if the key is
-            another account's.
+        :param must_be_new: refuse to repeat it.
+        :raises ValueError: if the account was given another balance before, if the key is another account's, or if the
+            account is there and must be new; nothing is changed then.
         """
         key = key or keys.generate()
+        self._check_owner(account.id, key)
+        if must_be_new:
+            self._add_account(account, active)
         if balance:
             self.credit(account.id, balance, f"opening:{account.id}")
-        self._put_account(account, active)
+        if not must_be_new:
+            self._put_account(account, active)
         self._put_key(account.id, key, revive=False)
         return key
 
@@ -100,6 +111,7 @@ class MongoStore(Accounts, Keys, Ledger, Orders):
         """A page of the accounts, ordered by id, integers before texts.
 
         :param after: the last id of the page before.
+        :param limit: at most so many, 1 or more.
         """
         return [self._info(document) for document in self._read_accounts(after, limit)]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
+
+from pymongo.errors import DuplicateKeyError
 
 from ... import keys
 from ...hooks import Account, AccountId
-from ...owner import no_account
+from ...owner import account_there, checked_limit, no_account
 from ...placement import now
 from .catalog import AccountPrices
 from .connection import Connection
@@ -40,12 +43,14 @@ class Accounts:
         own = {} if found.get("dialect") is None else {"dialect": found["dialect"]}
         return to_account({**found["account"], **own})
 
-    def change_account(self, account: Account) -> None:
-        """Keep the other fields of an account that is there.
+    def change_account(self, account: AccountId, **fields: Any) -> None:
+        """Change what is named of an account that is there; the rest stays as it is.
 
-        :raises ValueError: if there is no account with its id.
+        :param fields: ``currency``, ``allowed_ips`` or ``dialect``, as an :class:`Account` has them.
+        :raises ValueError: if there is no such account, or one of the values cannot be; nothing is changed then.
         """
-        self._change(account.id, _fields(account))
+        every = _fields(Account(account, **fields))
+        self._change(account, {name: every[name] for name in fields})
 
     def pause_account(self, account: AccountId) -> None:
         """Refuse every key of *account* from its next request on, until :meth:`resume_account`.
@@ -66,19 +71,32 @@ class Accounts:
         account: AccountId,
         *,
         discount: Decimal | None = None,
-        rates: Mapping[int, Decimal] | None = None,
+        rates: Mapping[int, Decimal | None] = MappingProxyType({}),
     ) -> None:
         """Let *account* pay other prices than those of the list. Orders that are placed keep theirs.
 
         Other processes see it within some two seconds.
 
         :param discount: in percent, 0 to 100 with two places; None leaves it as it is.
-        :param rates: by the service's number, beating the discount; they take the place of all that it had.
+        :param rates: by the service's number, beating the discount; None drops one. Those of other services stay.
         :raises ValueError: if there is no such account, or one of the prices cannot be; nothing is changed then.
         """
         self._prices.set(account, discount, rates)
 
+    def _add_account(self, account: Account, active: bool) -> None:
+        """Insert *account*.
+
+        :raises ValueError: if it is there.
+        """
+        new = {"_id": account.id, **_fields(account), "created": now(), "active": active}
+        try:
+            with self._connection.verb():
+                self._connection["accounts"].insert_one(new)
+        except DuplicateKeyError:
+            raise account_there(account.id) from None
+
     def _put_account(self, account: Account, active: bool) -> None:
+        """Insert *account*, or change the one that is there."""
         fields = _fields(account)
         new: dict[str, Any] = {"created": now()}
         # A repeat pauses, but resumes nothing: the workers of a panel repeat it whenever they start.
@@ -104,7 +122,7 @@ class Accounts:
         if isinstance(after, int):  # a comparison finds ids of the same kind alone
             behind.append({"_id": {"$type": "string"}})
         with self._connection.verb():
-            return list(self._connection["accounts"].find({"$or": behind}).sort("_id", 1).limit(limit))
+            return list(self._connection["accounts"].find({"$or": behind}).sort("_id", 1).limit(checked_limit(limit)))
 
 
 def _fields(account: Account) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from ... import keys
 from ...hooks import Account, AccountId
-from ...owner import KEY_ID, KeyInfo, no_account, no_key
+from ...owner import KEY_ID, KeyInfo, checked_label, key_of_another, no_account, no_key
 from ...placement import now
 from .connection import Connection
 from .records import Doc, field, optional, to_key_info
@@ -31,14 +31,14 @@ class Keys:
         """Let *key* open the account; only its digest and its first four characters are kept.
 
         :param dialect: of this key alone; None for the account's, and for what a key has that was there before.
-        :raises ValueError: if there is no such account, the key is another one's, or the dialect is none.
+        :raises ValueError: if there is no such account, the key is another one's, or the label or the dialect is none.
         """
         self._put_key(account, key, label, dialect)
 
     def create_key(self, account: AccountId, label: str = "", dialect: str | None = None) -> str:
         """A new key of the account, which cannot be read again.
 
-        :raises ValueError: if there is no such account, or no such dialect.
+        :raises ValueError: if there is no such account, or no such dialect, or the label is none.
         """
         key = keys.generate()
         self._put_key(account, key, label, dialect)
@@ -85,6 +85,7 @@ class Keys:
         :param revive: whether it shall do so if it was revoked.
         """
         Account(account, dialect=dialect)  # refuses what is no dialect
+        checked_label(label)
         ours = {"_id": keys.digest(key), "account": account}
         new: dict[str, Any] = {"prefix": key[:4], "label": label, "created": now(), "last_used": None}
         fields: dict[str, Any] = {} if dialect is None else {"dialect": dialect}
@@ -97,7 +98,13 @@ class Keys:
                 with suppress(DuplicateKeyError):
                     self._connection["keys"].update_one(ours, change, upsert=True)
                     return
-        raise ValueError("This key is another account's.")
+        raise key_of_another()
+
+    def _check_owner(self, account: AccountId, key: str) -> None:
+        with self._connection.verb():
+            known = self._connection["keys"].find_one({"_id": keys.digest(key)}, {"account": 1})
+        if known is not None and known["account"] != account:
+            raise key_of_another()
 
     def _retire(self, old: Doc) -> bool:
         """Refuse the key *old* from now on; False if it was refused already."""

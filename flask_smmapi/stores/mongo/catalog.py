@@ -69,21 +69,25 @@ class AccountPrices:
         else:
             self.drop(account["_id"])
 
-    def set(self, account: AccountId, discount: Decimal | None, rates: Mapping[int, Decimal] | None) -> None:
+    def set(self, account: AccountId, discount: Decimal | None, rates: Mapping[int, Decimal | None]) -> None:
         """Change the prices of *account*; other processes see it within :data:`FRESH_FOR` seconds.
 
         :raises ValueError: if there is no such account, or one of the prices cannot be.
         """
-        changed = from_prices(LIST_PRICES.changed(discount, rates))
-        given = {"discount": discount is not None, "rates": rates is not None}
-        fields = {name: value for name, value in changed.items() if given[name]}
-        with self._connection.verb():
-            found = self._connection["accounts"].update_one(
-                {"_id": account}, {"$inc": {"prices": Int64(1)}, **({"$set": fields} if fields else {})}
-            )
-        if not found.matched_count:
-            raise no_account(account)
+        while not self._replace(account, discount, rates):
+            pass  # somebody else has set them since we read them, so that this ends
         self.drop(account)
+
+    def _replace(self, account: AccountId, discount: Decimal | None, rates: Mapping[int, Decimal | None]) -> bool:
+        """Set the changed prices, unless others were set since they were read."""
+        found = self._find(account)
+        if found is None:
+            raise no_account(account)
+        changed = from_prices(to_prices(found).changed(discount, rates))
+        as_read = {"_id": account, "prices": found.get("prices")}  # None finds one without the field, too
+        fields = {**changed, "prices": Int64(_times_set(found) + 1)}
+        with self._connection.verb():
+            return bool(self._connection["accounts"].update_one(as_read, {"$set": fields}).matched_count)
 
     def drop(self, account: AccountId) -> None:
         """Read the prices of *account* anew before they are used."""

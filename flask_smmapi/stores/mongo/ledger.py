@@ -15,6 +15,7 @@ import dataclasses
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any, NamedTuple
 
 from bson.int64 import Int64
@@ -30,6 +31,7 @@ from ...owner import (
     more_than_nothing,
     no_account,
     payment_reference,
+    too_much,
 )
 from ...placement import now
 from .connection import VERB_TIMEOUT, Connection
@@ -158,7 +160,7 @@ class Ledger:
         units = _not_negative(amount)
         movement = self._submit(account, Movement(reference, units, "credit"))
         if movement.refused:
-            raise ValueError(f"{amount} cannot be given: the balance would not fit into 64 bits.")
+            raise too_much(amount)
         if movement.earlier is not None:
             _check_same(movement.earlier, units)
 
@@ -203,7 +205,7 @@ class Ledger:
                 raise no_account(account)
         self._submit(account, movement)
         if movement.refused and movement.units > 0:
-            raise ValueError(f"{from_units(movement.units)} cannot be given: the balance would not fit into 64 bits.")
+            raise too_much(from_units(movement.units))
         if movement.earlier is not None:
             _check_same(movement.earlier, movement.units)
 
@@ -216,10 +218,12 @@ class Ledger:
         if limit is not None:
             with self._connection.verb():
                 last = max(self._read_newest(account).seq - limit, 0)
-        page = [{"seq": last}]
-        while page:
-            page = self._read_behind(account, whole(page[-1], "seq"))
+        return islice(self._lines_behind(account, last), limit)  # more may come while we read
+
+    def _lines_behind(self, account: AccountId, seq: int) -> Iterator[StatementLine]:
+        while page := self._read_behind(account, seq):
             yield from map(to_statement_line, page)
+            seq = whole(page[-1], "seq")
 
     def _read_behind(self, account: AccountId, seq: int) -> list[dict[str, Any]]:
         """A page of the entries behind the one numbered *seq*."""

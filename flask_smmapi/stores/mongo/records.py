@@ -20,7 +20,7 @@ R = TypeVar("R")
 Doc = Mapping[str, Any]
 
 
-class Corrupt(ValueError):
+class Corrupt(RuntimeError):
     """A document that cannot be what we wrote; the sentence names it."""
 
     def __init__(self, doc: Doc, reason: object) -> None:
@@ -91,7 +91,7 @@ def to_account(doc: Doc) -> Account:
 @_reader
 def to_prices(doc: Doc) -> Prices:
     rows = [{**doc, **rate} for rate in doc.get("rates", ())]
-    rates = {whole(row, "service"): from_units(whole(row, "rate")) for row in rows}
+    rates: dict[int, Decimal | None] = {whole(row, "service"): from_units(whole(row, "rate")) for row in rows}
     discount = Decimal(f"{whole(doc, 'discount')}E-2") if "discount" in doc else None
     return LIST_PRICES.changed(discount, rates)
 
