@@ -17,7 +17,7 @@ from .panel import at_once, service
 
 ME, OTHER = 7, "seven"
 
-NOBODY = r"\AThere is no account 'nobody'; add it with add_account first\.\Z"
+NOBODY = r"\AThere is no account 'nobody' in this store; add it with add_account first\. "
 
 
 class OwnersSideContract:
@@ -134,8 +134,11 @@ class OwnersSideContract:
         [info] = store.keys(ME)
         for account, key_id in ((OTHER, info.key_id), (ME, "0" * 12), (ME, ""), (ME, info.key_id[:4]), (ME, ".*")):
             for verb in (store.revoke_key_by_id, store.rotate_key):
-                with pytest.raises(ValueError, match="has no key"):
+                with pytest.raises(ValueError, match=r"has no key|is no key id"):
                     verb(account, key_id)
+        with pytest.raises(ValueError, match="is no key id") as refusal:
+            store.rotate_key(ME, key)
+        assert key not in str(refusal.value)
         assert store.key_lookup(key) == Account(ME)
         for _ in range(2):
             store.revoke_key_by_id(ME, info.key_id)
@@ -237,7 +240,7 @@ class OwnersSideContract:
             store.top_up(ME, amount, "P-1")
         assert list(store.statement(ME)) == []
 
-    @pytest.mark.parametrize("payment", ["", "P" * 93, "Überweisung", "P\n1"])
+    @pytest.mark.parametrize("payment", ["", " ", "P" * 93, "Überweisung", "P\n1", "P-1 ", 1042])
     def test_a_payment_has_a_name_that_makes_a_reference(self, store: Any, payment: str) -> None:
         store.add_account(Account(ME))
         with pytest.raises(ValueError, match="makes no reference; give 1 to 92 printable ASCII characters"):
@@ -343,14 +346,61 @@ class OwnersSideContract:
         assert rates() == [1, 3]
         store.set_prices(ME, discount=Decimal(50))
         assert rates() == [Decimal("0.5"), 3]
-        store.set_prices(ME, rates={2: Decimal(0)})  # in the place of the rates that it had
-        assert rates() == [0, Decimal("0.5")]
+        store.set_prices(ME, rates={2: Decimal(0)})
+        assert rates() == [0, 3]
         store.set_prices(ME)
-        assert rates() == [0, Decimal("0.5")]
-        store.set_prices(ME, discount=Decimal(100), rates={})
+        assert rates() == [0, 3]
+        store.set_prices(ME, discount=Decimal(100), rates={7: None, 1000: None})
         assert rates() == [0, 0]
-        store.set_prices(ME, discount=Decimal(0))
+        store.set_prices(ME, discount=Decimal(0), rates={2: None})
         assert rates() == [1, 1]
+
+    def test_prices_that_many_set_at_once_are_all_set(self, store: Any) -> None:
+        store.add_account(Account(ME))
+        at_once(8, lambda number: store.set_prices(ME, rates={number: Decimal(number)}))
+        assert store.account_info(ME).rates == {number: number for number in range(8)}
+
+    def test_a_change_leaves_what_is_not_named(self, store: Any) -> None:
+        key = store.add_account(Account(ME, currency="EUR", allowed_ips=("192.0.2.7",)))
+        store.change_account(ME, dialect="panel")
+        store.change_account(ME, allowed_ips=())
+        assert store.key_lookup(key) == Account(ME, currency="EUR", dialect="panel")
+        with pytest.raises(ValueError, match="unknown dialect"):
+            store.change_account(ME, currency="USD", dialect="document")
+        with pytest.raises(TypeError):
+            store.change_account(ME, owner="nobody")
+        with pytest.raises(ValueError, match=NOBODY):
+            store.change_account("nobody", currency="USD")
+        assert store.key_lookup(key) == Account(ME, currency="EUR", dialect="panel")
+
+    def test_an_account_that_must_be_new_is_added_by_one(self, store: Any) -> None:
+        def add(number: int) -> str | None:
+            try:
+                return str(store.add_account(Account(ME, currency=f"C{number}"), balance=Decimal(5), must_be_new=True))
+            except ValueError:
+                return None
+
+        [key] = filter(None, at_once(8, add))
+        assert store.key_lookup(key).currency == store.account_info(ME).currency
+        assert (store.balance(ME), len(store.keys(ME))) == (5, 1)
+
+    def test_a_key_of_another_account_adds_none(self, store: Any) -> None:
+        key = store.add_account(Account(ME))
+        with pytest.raises(ValueError, match="This key is another account's"):
+            store.add_account(Account(OTHER), balance=Decimal(5), key=key)
+        assert (store.account_info(OTHER), store.balance(OTHER)) == (None, 0)
+
+    @pytest.mark.parametrize("label", [None, 5, "two\nlines", "L" * 201])
+    def test_a_label_is_a_text_in_one_line(self, store: Any, label: Any) -> None:
+        store.add_account(Account(ME))
+        with pytest.raises(ValueError, match="is no label"):
+            store.create_key(ME, label)
+        assert len(store.keys(ME)) == 1
+
+    @pytest.mark.parametrize("limit", [0, -1])
+    def test_a_page_has_a_row_or_more(self, store: Any, limit: int) -> None:
+        with pytest.raises(ValueError, match="1 row or more"):
+            store.accounts(limit=limit)
 
     def test_the_list_of_an_account_is_one_object_until_it_changes(self, store: Any) -> None:
         store.set_services([service(2)])
@@ -380,6 +430,8 @@ class OwnersSideContract:
             {"rates": {2: Decimal(10**12)}},
             {"rates": {2: 0.5}},
             {"rates": {"2": Decimal(1)}},
+            {"rates": {-1: Decimal(1)}},
+            {"rates": {10**18: None}},
             {"discount": Decimal(5), "rates": {True: Decimal(1)}},
         ],
         ids=repr,

@@ -154,7 +154,7 @@ class TestPricesInMongoDB:
 def test_the_lists_of_few_prices_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owner, "MAX_LISTS", 2)
     base, lists = ServiceList([service(2)]), owner.PricedLists()
-    prices = [owner.LIST_PRICES.changed(Decimal(percent), None) for percent in (1, 2, 3)]
+    prices = [owner.LIST_PRICES.changed(Decimal(percent), {}) for percent in (1, 2, 3)]
     first, second = (lists(base, price) for price in prices[:2])
     assert lists(base, prices[0]) is first  # now the second is the one that was not used for longest
     lists(base, prices[2])

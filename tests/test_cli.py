@@ -121,7 +121,6 @@ class TestIds:
             ("-7", -7),
             ("seven", "seven"),
             ("str:42", "42"),
-            ("str:", ""),
             ("str:str:42", "str:42"),
             ("007", "007"),  # as a number it would be another account
             ("42a", "42a"),

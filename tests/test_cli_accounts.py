@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from flask_smmapi import Account, SmmApi, StoreUnavailable
+from flask_smmapi import SmmApi, StoreUnavailable
 from flask_smmapi.cli import statement
+from flask_smmapi.keys import PATTERN
 from flask_smmapi.stores.memory import MemoryStore
 from flask_smmapi.stores.mongo import MongoStore
 
@@ -54,7 +56,7 @@ class TestAccounts:
         assert panel.post("balance", key=key).json == {"balance": "0.00000000", "currency": "EUR"}
 
     def test_are_created_once(self, panel: Panel) -> None:
-        sentence = "There is an account 1 already; keys create gives it a key, and change changes it."
+        sentence = "There is an account 1 already; create_key gives it a key, change_account changes it."
         assert refused(panel, "accounts", "create", 1) == sentence
         assert len(panel.store.keys(1)) == 1
 
@@ -81,7 +83,7 @@ class TestAccounts:
     def test_are_shown_with_their_prices(self, panel: Panel) -> None:
         done(panel, "accounts", "set-prices", 1, "--discount", "7.5", "--rate", "2=0.8", "--rate", "3=1")
         shown = json.loads(done(panel, "accounts", "show", 1, "--json"))
-        assert shown["discount"] == "7.50000000"
+        assert shown["discount"] == "7.50"
         assert shown["rates"] == {"2": "0.80000000", "3": "1.00000000"}
         assert "rate.2\t0.80000000\n" in done(panel, "accounts", "show", 1)
 
@@ -112,7 +114,7 @@ class TestAccounts:
 
 class TestChange:
     def test_leaves_what_is_not_named(self, panel: Panel) -> None:
-        panel.store.change_account(Account(1, currency="EUR", dialect="panel", allowed_ips=("192.0.2.7",)))
+        panel.store.change_account(1, currency="EUR", dialect="panel", allowed_ips=("192.0.2.7",))
         done(panel, "accounts", "change", 1, "--dialect", "standard")
         done(panel, "accounts", "change", 1, "--allow-ip", "127.0.0.1", "--allow-ip", "2001:db8::/32")
         info = panel.store.account_info(1)
@@ -120,21 +122,21 @@ class TestChange:
         done(panel, "accounts", "change", 1, "--dialect", "app", "--allow-any-ip")
         info = panel.store.account_info(1)
         assert (info.currency, info.dialect, info.allowed_ips) == ("EUR", None, ())
+        told = done(panel, "accounts", "change", 1, "--currency", "USDT")
+        assert told == "Account 1 has USDT and speaks the dialect app; every address may call.\n"
 
     def test_is_seen_by_the_next_request(self, panel: Panel) -> None:
         done(panel, "accounts", "change", 1, "--allow-ip", "192.0.2.7")
         assert panel.post("balance").status == 401
 
     def test_of_what_cannot_be_changes_nothing(self, panel: Panel) -> None:
-        assert "allowed_ips ('mars',)" in refused(panel, "accounts", "change", 1, "--allow-ip", "mars")
+        assert "'mars' does not appear to be" in refused(panel, "accounts", "change", 1, "--allow-ip", "mars", code=2)
+        assert "host bits set" in refused(panel, "accounts", "change", 1, "--allow-ip", "192.0.2.7/24", code=2)
+        assert "write its code" in refused(panel, "accounts", "change", 1, "--currency", "dollars", code=2)
         assert refused(panel, "accounts", "change", 1, code=2) == "Say what to change."
         both = refused(panel, "accounts", "change", 1, "--allow-ip", "192.0.2.7", "--allow-any-ip", code=2)
         assert both == "Give --allow-ip or --allow-any-ip, not both."
         assert panel.store.account_info(1).allowed_ips == ()
-
-    def test_from_python_needs_an_account(self, panel: Panel) -> None:
-        with pytest.raises(ValueError, match="There is no account 7"):
-            panel.store.change_account(Account(7))
 
 
 class TestMoney:
@@ -149,7 +151,8 @@ class TestMoney:
 
     def test_is_adjusted_with_a_reason(self, panel: Panel) -> None:
         take = ("accounts", "adjust", 1, "--amount", "-2.50", "--reason", "paid in twice", "--reference", "N-1")
-        assert done(panel, *take) == done(panel, *take) == "Account 1 has 97.50000000 USD.\n"
+        told = "Adjustment N-1 is booked, once. Account 1 has 97.50000000 USD.\n"
+        assert done(panel, *take) == done(panel, *take) == told
         assert [line.note for line in panel.store.statement(1)] == [None, "paid in twice"]
 
     def test_is_never_overdrawn(self, panel: Panel) -> None:
@@ -172,7 +175,6 @@ class TestMoney:
 def test_what_cannot_be_printed_is_not_taken(panel: Panel, text: str) -> None:
     for command in (
         ("accounts", "create", text),
-        ("accounts", "create", 7, "--currency", text),
         ("accounts", "adjust", 1, "--amount", 1, "--reason", text),
         ("keys", "create", 1, "--label", text),
     ):
@@ -194,7 +196,18 @@ class TestPrices:
 
     def test_are_told_of(self, panel: Panel) -> None:
         told = done(panel, "accounts", "set-prices", 1, "--discount", "7.5", "--rate", "2=0.8")
-        assert told == "Account 1 pays 7.50 % less than the list; own rates: 1.\n"
+        assert told == "Account 1 pays 7.50 % less than the list; own rates: 2=0.80000000.\n"
+        told = done(panel, "accounts", "set-prices", 1, "--list-rate", "2")
+        assert told == "Account 1 pays 7.50 % less than the list; own rates: none.\n"
+
+    def test_are_of_services_that_there_are_and_named_once(self, panel: Panel) -> None:
+        sentence = "There is no service 999 in the price list; nothing changed."
+        assert refused(panel, "accounts", "set-prices", 1, "--rate", "999=1", "--discount", 5) == sentence
+        sentence = "Account 1 has no rate of its own for service 2; nothing changed."
+        assert refused(panel, "accounts", "set-prices", 1, "--list-rate", 2, "--discount", 5) == sentence
+        for twice in (("--rate", "2=1", "--rate", "2=3"), ("--rate", "2=1", "--list-rate", "2")):
+            assert refused(panel, "accounts", "set-prices", 1, *twice, code=2) == "Name each service once."
+        assert (panel.store.account_info(1).rates, panel.store.account_info(1).discount) == ({}, 0)
 
     @pytest.mark.parametrize("rate", ["2", "2=", "2=a", "2=-1", "=1", "a=1", "٢=1", "2=0.000000001"])
     def test_have_a_form(self, panel: Panel, rate: str) -> None:
@@ -213,6 +226,17 @@ class TestKeys:
         key = done(panel, "keys", "create", 1, "--label", "a shop", "--dialect", "panel")
         assert panel.post("balance", key=key.strip()).status == 200
         assert key.count("\n") == 1
+
+    def test_that_cannot_be_written_are_told_of(self, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(key: str, **_: Any) -> None:
+            if re.fullmatch(PATTERN, key):
+                raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("flask_smmapi.cli.output.click.echo", full)
+        result = run(panel, "keys", "create", 1)
+        [_, made] = panel.store.keys(1)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert f"Revoke it and create another one: its KEY_ID is {made.key_id}." in result.stderr
 
     def test_are_listed_without_what_opens_the_account(self, panel: Panel) -> None:
         key = done(panel, "keys", "create", 1, "--label", "a shop").strip()
@@ -252,8 +276,10 @@ class TestKeys:
 
     def test_that_are_not_there_are_told_of(self, panel: Panel) -> None:
         for verb in ("rotate", "revoke"):
-            for key_id in ("0" * 12, "x", panel.key):
-                refused(panel, "keys", verb, 1, key_id, "--yes")
+            assert "has no key '000000000000'" in refused(panel, "keys", verb, 1, "0" * 12, "--yes")
+            for key_id in ("x", panel.key):
+                sentence = refused(panel, "keys", verb, 1, key_id, "--yes", code=2)
+                assert sentence.endswith("that is no key id; flask smmapi keys list shows them.")
         assert panel.post("balance").status == 200
 
 
@@ -323,8 +349,8 @@ class TestStatement:
         assert heading.split() == ["WHEN", "REFERENCE", "KIND", "AMOUNT", "BALANCE", "NOTE"]
         assert line.endswith("debit  -0.50000000  102.00000000  =1+1")
 
-    def test_of_nobody_has_no_line(self, panel: Panel) -> None:
-        assert done(panel, "statement", 7) == "when,reference,kind,amount,balance,note\n"
+    def test_of_nobody_is_refused(self, panel: Panel) -> None:
+        assert refused(panel, "statement", 7) == "There is no account 7; flask smmapi accounts create 7 makes it."
 
 
 class TestOnAPanelOfItsOwn:
@@ -354,6 +380,14 @@ class TestOnAPanelOfItsOwn:
             ("audit",),
         ):
             assert refused(panel, *command) == where
+
+    def test_money_is_moved_where_the_accounts_are_known(self) -> None:
+        panel = Panel(key_lookup=lambda key: None)
+        for command in (
+            ("accounts", "top-up", 1, "--amount", 1, "--payment", "P-1"),
+            ("accounts", "adjust", 1, "--amount", 1, "--reason", "a gift"),
+        ):
+            assert refused(panel, *command).endswith("with smmapi.store.credit and smmapi.store.debit.")
 
     def test_accounts_are_shown_with_the_money_of_the_wallet(self) -> None:
         wallet = MemoryStore()

@@ -86,7 +86,7 @@ class TestList:
         assert ids(done(panel, "orders", "list", "1")) == [ours.id]
         assert ids(done(panel, "orders", "list", "str:1")) == [theirs.id]
         assert done(panel, "orders", "list", "str:1").split("\t")[2] == "str:1"
-        assert done(panel, "orders", "list", "nobody") == ""
+        assert "There is no account nobody" in refused(panel, "orders", "list", "nobody")
 
 
 class TestShow:
