@@ -389,7 +389,6 @@ class MemoryStore:
             purse = self._purse(account)
             earlier = purse.movements.get(reference)
             if earlier is None:
-                _check_room(purse, units)
                 self._book(purse, Movement(reference, units), "credit")
             else:
                 _same(earlier, units)
@@ -409,10 +408,13 @@ class MemoryStore:
 
     def _book(self, purse: _Purse, movement: Movement, kind: str, note: str | None = None) -> None:
         """Make the movement, and say so in the statement."""
-        purse.movements[movement.reference] = movement
-        purse.units += movement.units
+        self._move(purse, movement)
         amount, balance = from_units(movement.units), from_units(purse.units)
         purse.lines.append(StatementLine(now(), movement.reference, kind, amount, balance, note))
+
+    def _move(self, purse: _Purse, movement: Movement) -> None:
+        purse.movements[movement.reference] = movement
+        purse.units += movement.units
 
     # Orders
 
