@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from flask import Flask
 
 from flask_smmapi import SmmApi
 
+from . import secret
 from .demo import seed
+from .panel import add_panel
 
 STORES = ("mongodb", "memory")
 
 INSTANCE = Path(__file__).parent.parent / "instance"
-"""Where the demo keeps its data; ``EXAMPLE_INSTANCE`` changes it."""
+"""Where the demo keeps its data, and the key of its sessions; ``EXAMPLE_INSTANCE`` changes it."""
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
@@ -32,8 +35,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """
     app = Flask(__name__)
     app.config["SMMAPI_REFILL_INTERVAL"] = 0  # so that a refill can be tried at once
+    app.config["SESSION_COOKIE_SAMESITE"] = "Lax"  # FLASK_SESSION_COOKIE_SECURE=true is for a demo behind https
     app.config.from_prefixed_env()
     app.config.update(config or {})
+    app.secret_key = secret_key(app)
     if store_name() == "memory":
         from flask_smmapi.stores.memory import MemoryStore
 
@@ -44,7 +49,21 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         smmapi = SmmApi(app)
         smmapi.store.create_indexes()
     app.extensions["demo"] = seed(smmapi)
+    add_panel(app)
     return app
+
+
+def secret_key(app: Flask) -> str | bytes:
+    """The one that was given, else one that lives as long as the data."""
+    given = app.config["SECRET_KEY"]
+    if given is not None:
+        return given if isinstance(given, bytes) else str(given)  # Flask reads digits as a number
+    return secrets.token_hex(32) if store_name() == "memory" else secret.kept_in(instance())
+
+
+def instance() -> Path:
+    """Where the demo keeps what outlives it."""
+    return Path(os.environ.get("EXAMPLE_INSTANCE", INSTANCE))
 
 
 def store_name() -> str:
@@ -68,6 +87,6 @@ def find_server() -> str:
         return uri
     from .mongod import Mongod  # the memory store does without, and so does whoever names a server
 
-    server = Mongod(Path(os.environ.get("EXAMPLE_INSTANCE", INSTANCE)) / "mongodb")
+    server = Mongod(instance() / "mongodb")
     atexit.register(server.release)
     return server.acquire()

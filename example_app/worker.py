@@ -91,9 +91,11 @@ def greet(app: Flask) -> None:
     """Print what to try, as soon as it works."""
     host, port = address()
     wait_until_it_listens(host, port)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v2"
+    panel = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    url = f"{panel}api/v2"
     kept = "in memory" if store_name() == "memory" else "in MongoDB, also when it ends"
-    print(f"\nThe order API is at {url}, and its reference at {url}/docs. It keeps everything {kept}; Ctrl-C ends it.")
+    print(f"\nThe panel is at {panel}; open it in a browser, and sign in as a reseller or as the owner.")
+    print(f"The order API is at {url}, and its reference at {url}/docs. It keeps everything {kept}; Ctrl-C ends it.")
     if fulfils():
         print("New orders are worked off, from half a minute after they were placed.")
     print("Try:\n")

@@ -59,12 +59,14 @@ def opened(browser: Browser, size: tuple[int, int] = DESKTOP, **options: Any) ->
 
 def assert_nothing_sticks_out(page: Page) -> None:
     """Nobody has to scroll sideways."""
+    page.wait_for_load_state()  # a click does not wait for the new page's styles
     widths = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert widths[0] <= widths[1]
 
 
 def assert_accessible(page: Page) -> None:
     """axe-core finds no serious fault."""
+    page.wait_for_load_state()
     found = Axe().run(page).response["violations"]
     serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
     assert [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in serious] == []
