@@ -25,8 +25,9 @@ ACTIVATE = ". .venv/bin/activate\n"
 URL = "http://127.0.0.1:8000/api/v2"
 
 
-def test_each_line_shows_what_the_page_says(mongo_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_line_shows_what_the_page_says(mongo_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMMAPI_MONGODB_URI", mongo_uri)
+    monkeypatch.setenv("EXAMPLE_INSTANCE", str(tmp_path))
     monkeypatch.delenv("EXAMPLE_STORE", raising=False)
     with serve(create_app()) as url:
         shown = in_a_terminal(as_of_here(url))
