@@ -47,7 +47,29 @@ def seed(smmapi: SmmApi) -> Demo:
     ):
         known = store.account_info(account.id) is not None
         store.add_account(account, balance=balance, active=active or known, key=key)
-    return Demo(smmapi, seed_orders(smmapi, standard), seed_orders(smmapi, panel))
+    demo = Demo(smmapi, seed_orders(smmapi, standard), seed_orders(smmapi, panel))
+    if store.account_info(SHOP.id) is None:
+        store.add_account(SHOP, balance=Decimal(2_500))
+        seed_history(smmapi)
+    return demo
+
+
+SHOP = Account(id=5)
+
+HISTORY = (18, 7, 11, 4, 9, 14, 22, 6, 13, 17, 8, 25, 15)
+"""What was ordered on each day before today, in hundreds of pieces; the newest day is the last."""
+
+
+def seed_history(smmapi: SmmApi) -> None:
+    """Two weeks of a shop that has ordered through the API, for the owner's figures."""
+    for ago, hundreds in zip(range(len(HISTORY), 0, -1), HISTORY, strict=True):
+        moment = datetime.now(timezone.utc) - timedelta(days=ago)
+        for n in range(1 + hundreds % 3):
+            params = {"service": 123, "link": f"https://example.com/shop/{ago}/{n}", "quantity": hundreds * 100}
+            order = smmapi.place(SHOP, params, idempotency_key=f"demo-history-{ago}-{n}")
+            smmapi.store.replace(
+                replace(order, due=None, status=OrderStatus.COMPLETED, remains=0, created=moment, ended=moment)
+            )
 
 
 def seed_orders(smmapi: SmmApi, account: Account) -> list[Order]:

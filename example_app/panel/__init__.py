@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from flask_smmapi import SmmError
 
-from . import accounts, blocked, figures, ordering, orders, people, price_list, reseller, sign_in, work
+from . import accounts, blocked, calls, figures, ordering, orders, people, price_list, reseller, sign_in, work
 
 BLUEPRINTS = (
     sign_in.pages,
@@ -58,12 +58,21 @@ def add_panel(app: Flask) -> None:
         app.register_blueprint(blueprint)
     people.add_filters(app)
     blocked.listen(app)
-    app.context_processor(lambda: {"user": sign_in.current_user()})
+    app.context_processor(what_each_page_needs)
     app.after_request(set_headers)
     app.register_error_handler(HTTPException, show_error)
     app.register_error_handler(SmmError, show_failure)
     for unavailable in (ConnectionError, TimeoutError):
         app.register_error_handler(unavailable, show_unavailable)
+
+
+def what_each_page_needs() -> dict[str, Any]:
+    return {
+        "user": sign_in.current_user(),
+        "api_url": calls.api_url(),
+        "docs_url": calls.docs_url(),
+        "curl": calls.curl,
+    }
 
 
 def set_headers(response: Response) -> Response:

@@ -11,7 +11,7 @@ from flask_smmapi.owner import AccountInfo
 
 from .people import money, to_amount
 from .reseller import numbers_of
-from .sign_in import currency_of, find_account, only_the_owner, read_id, smmapi, write_id
+from .sign_in import USERS, currency_of, find_account, only_the_owner, read_id, smmapi, write_id
 
 pages = Blueprint("accounts", __name__, url_prefix="/owner/accounts")
 pages.before_request(only_the_owner)
@@ -28,7 +28,10 @@ NEWEST = 20
 def lists() -> ResponseReturnValue:
     after = request.args.get("after")
     found = smmapi().store.accounts(None if after is None else read_id(after), limit=PAGE + 1)
-    return render_template("panel/accounts.html", accounts=found[:PAGE], more=len(found) > PAGE, after=after)
+    names = {user.account: user.name for user in USERS.values()}
+    return render_template(
+        "panel/accounts.html", accounts=found[:PAGE], names=names, more=len(found) > PAGE, after=after
+    )
 
 
 @pages.get("/account")

@@ -20,6 +20,9 @@ pages.before_request(only_the_owner)
 NEWEST = 100
 """Refusals that are kept in mind."""
 
+WRONG_KEY = "aaaaaaaa.bbbbbbbb-cccccccc"
+"""Of the right format, but nobody's: for the example that gets its caller blocked."""
+
 
 class Refusal(NamedTuple):
     """:param retry_after: in seconds."""
@@ -48,4 +51,4 @@ def listen(app: Flask) -> None:
 @pages.get("")
 def show() -> ResponseReturnValue:
     refusals = list(current_app.extensions["blocked"].refusals)[::-1]
-    return render_template("panel/blocked.html", refusals=refusals, newest=NEWEST)
+    return render_template("panel/blocked.html", refusals=refusals, newest=NEWEST, wrong_key=WRONG_KEY)

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -16,6 +17,7 @@ from flask_smmapi.errors import IdempotencyKeyReused
 from flask_smmapi.params import split_lines
 from flask_smmapi.service_types import FIELDS, SERVICE_TYPES, Lines, Whole
 
+from .calls import curl, example_order
 from .people import money
 from .sign_in import currency_of, current_account, current_info, only_resellers, smmapi
 
@@ -32,7 +34,8 @@ MAX_LINES = 200
 class Field(NamedTuple):
     """One field of the form.
 
-    :param kind: ``line``, ``number`` or ``lines``.
+    :param kind: ``line``, ``number``, ``lines`` or ``choice``.
+    :param choices: of a choice: what is sent, and what it means.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Field(NamedTuple):
     hint: str
     kind: str
     required: bool
+    choices: Mapping[str, str] = MappingProxyType({})
 
 
 LABELS: Mapping[str, tuple[str, str]] = {
@@ -63,11 +67,17 @@ LABELS: Mapping[str, tuple[str, str]] = {
     "old_posts": ("Old posts", "How many of those that are there already"),
     "expiry": ("Expiry", "A day as 31/12/2030; empty for none"),
     "country": ("Country", "Such as US"),
-    "device": ("Device", "1 desktop, 2 mobile, 3 mixed"),
-    "type_of_traffic": ("Type of traffic", "1 search, 2 referrer, 3 direct"),
+    "device": ("Device", ""),
+    "type_of_traffic": ("Type of traffic", ""),
     "google_keyword": ("Keyword of the search", "For traffic from a search"),
     "referring_url": ("Referring URL", "For traffic from a referrer"),
 }
+
+CHOICES: Mapping[str, Mapping[str, str]] = {
+    "device": {"1": "Desktop", "2": "Mobile", "3": "Mixed"},
+    "type_of_traffic": {"1": "From a search", "2": "From a referrer", "3": "Direct"},
+}
+"""What the document gives for two fields, of which the protocol takes any text."""
 
 
 def fields_of(service: Service) -> list[Field]:
@@ -78,6 +88,8 @@ def fields_of(service: Service) -> list[Field]:
 
 
 def _field(name: str, required: bool) -> Field:
+    if name in CHOICES:
+        return Field(name, *LABELS[name], "choice", required, CHOICES[name])
     kind = FIELDS.get(name)  # none for the link
     widget = "lines" if kind is Lines else "number" if kind is not None and issubclass(kind, Whole) else "line"
     return Field(name, *LABELS[name], widget, required)
@@ -124,7 +136,17 @@ def show_form(service: Service | None, values: Mapping[str, str], token: str, er
         error=error,
         info=info,
         currency=currency_of(info),
+        call=call_of(service, values) if service else None,
     )
+
+
+def call_of(service: Service, values: Mapping[str, str]) -> str:
+    """The same order as a call of the API; what is not filled in yet is there as its name."""
+    filled = {field.name: values.get(field.name, "").strip().replace("\r\n", "\n") for field in fields_of(service)}
+    needed = {field.name: field.name.upper() for field in fields_of(service) if field.required}
+    params = {name: value or needed.get(name, "") for name, value in filled.items()}
+    sent = {name: value for name, value in params.items() if value}
+    return curl({"action": "add", "service": str(service.id), **sent})
 
 
 @pages.post("/new")
@@ -153,14 +175,15 @@ def quote() -> ResponseReturnValue:
     if service is None:
         return render_template("panel/quote.html", error="Incorrect service ID")
     values = sent(service)
+    call = call_of(service, values)
     missing = [field.label for field in fields_of(service) if field.required and not values[field.name].strip()]
     if missing:
-        return render_template("panel/quote.html", missing=missing)
+        return render_template("panel/quote.html", missing=missing, call=call)
     try:
         charge = smmapi().quote(account, values)
     except SmmError as failure:
-        return render_template("panel/quote.html", error=str(failure))
-    return render_template("panel/quote.html", charge=charge, info=info, currency=currency_of(info))
+        return render_template("panel/quote.html", error=str(failure), call=call)
+    return render_template("panel/quote.html", charge=charge, info=info, currency=currency_of(info), call=call)
 
 
 # Many at once
@@ -192,7 +215,7 @@ def show_mass(text: str, token: str, outcomes: list[Outcome] | None = None, erro
         outcomes=outcomes or [],
         error=error,
         max_lines=MAX_LINES,
-        currency=currency_of(current_info()),
+        example=" | ".join(example_order(current_account()).values()),
     )
 
 

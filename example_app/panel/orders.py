@@ -23,6 +23,7 @@ pages.before_request(only_resellers)
 PAGE = 20
 """Rows of a page."""
 
+_NUMBER = re.compile("[0-9]{1,18}")
 _SEEN = re.compile(rf"[0-9]{{1,18}}\.[0-9]{{1,9}}(-[0-9]{{1,18}}\.[0-9]{{1,9}}){{0,{PAGE - 1}}}")
 
 
@@ -61,9 +62,16 @@ class Row(NamedTuple):
         return not any(moment and now() - moment < wait for moment in moments)
 
 
+def order_number(text: str) -> int:
+    """:raises ValueError: if it is none that a store could have given."""
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
 @pages.get("")
 def lists() -> ResponseReturnValue:
-    before = request.args.get("before", type=int)
+    before = request.args.get("before", type=order_number)
     account = current_account()
     found = smmapi().store.list(account.id, limit=PAGE + 1, before=before)
     return render_template(
@@ -136,4 +144,4 @@ def refill(number: int) -> ResponseReturnValue:
 
 def back() -> ResponseReturnValue:
     """To the page of the list on which the button was pressed."""
-    return redirect(url_for("orders.lists", before=request.form.get("before", type=int)))
+    return redirect(url_for("orders.lists", before=request.form.get("before", type=order_number)))

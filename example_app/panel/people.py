@@ -76,6 +76,9 @@ def orders_in(lines: Iterable[StatementLine]) -> list[str]:
     return [order[1] for line in lines if (order := _ORDER.fullmatch(line.reference))]
 
 
+_KINDS_OF_REFERENCES = {"opening": "Opening balance", "demo": "A gift: the demo's first orders"}
+
+
 def about(line: StatementLine, numbers: Mapping[str, int]) -> Markup:
     """What a movement of money was for.
 
@@ -91,4 +94,4 @@ def about(line: StatementLine, numbers: Mapping[str, int]) -> Markup:
         return Markup("Payment {}").format(rest)
     if kind == "adjust":
         return Markup("Adjustment: {}").format(line.note or rest)
-    return escape("Opening balance" if kind == "opening" else line.reference)
+    return escape(_KINDS_OF_REFERENCES.get(kind, line.reference))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from decimal import Decimal
 
-from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadSignature, URLSafeSerializer
 
@@ -45,6 +45,13 @@ def form() -> ResponseReturnValue:
 def price_list() -> ServiceList:
     """The list as it is for an account that has no prices of its own."""
     return smmapi().services(Account(id=""))
+
+
+@pages.get("/current.csv")
+def download() -> ResponseReturnValue:
+    """The list as a file, to be changed and imported again."""
+    headers = {"Content-Disposition": 'attachment; filename="price-list.csv"'}
+    return Response(write(price_list(), "csv"), mimetype="text/csv", headers=headers)
 
 
 @pages.post("/preview")

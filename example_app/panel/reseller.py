@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 
@@ -13,18 +14,20 @@ from flask_smmapi import Service
 from flask_smmapi.hooks import DIALECT_NAMES, AccountId
 from flask_smmapi.owner import StatementLine
 
+from .calls import PLACEHOLDER, example_order
 from .people import orders_in
 from .sign_in import currency_of, current_account, current_info, only_resellers, smmapi
 
 pages = Blueprint("reseller", __name__)
 pages.before_request(only_resellers)
 
-PLACEHOLDER = "YOUR-KEY"
-
 PAGE = 50
 """Rows of a page."""
 
 MAX_LABEL = 60
+
+MAX_CATEGORIES = 8
+"""That are offered to be looked through."""
 
 
 @pages.get("/overview")
@@ -36,17 +39,9 @@ def overview() -> ResponseReturnValue:
         currency=currency_of(info),
         dialect=info.dialect or current_app.config["SMMAPI_DIALECT"],
         orders=smmapi().store.list(info.id, limit=5),
-        **first_call(PLACEHOLDER),
+        key=PLACEHOLDER,
+        example=example_order(current_account()),
     )
-
-
-def first_call(key: str) -> dict[str, str | None]:
-    """What the lines to copy need: the server's own address, a key, and an order that the price list allows."""
-    return {
-        "api_url": url_for("smmapi.api", _external=True),
-        "docs_url": url_for("smmapi_docs.page") if "smmapi_docs.page" in current_app.view_functions else None,
-        "key": key,
-    }
 
 
 @pages.get("/statement")
@@ -90,7 +85,8 @@ def show_keys(new: str | None = None) -> str:
         dialects=DIALECT_NAMES,
         max_label=MAX_LABEL,
         new=new,
-        **first_call(new or PLACEHOLDER),
+        key=new,
+        example=example_order(current_account()),
     )
 
 
@@ -139,7 +135,13 @@ def services() -> ResponseReturnValue:
         page=page,
         more=len(shown) > PAGE,
         currency=currency_of(current_info()),
+        categories=largest_categories(smmapi().services(account)),
     )
+
+
+def largest_categories(services: Iterable[Service]) -> list[tuple[str, int]]:
+    """Those with the most services, and how many each has."""
+    return Counter(service.category for service in services).most_common(MAX_CATEGORIES)
 
 
 def search(services: Iterable[Service], wanted: str) -> Iterable[Service]:

@@ -28,10 +28,10 @@ class User(NamedTuple):
 
 
 USERS = {
-    "standard": User("Reseller, standard dialect", 1, "Has money. His software reads the documented answers."),
-    "panel": User("Reseller, panel dialect", 2, "Has money. His software reads what most panels answer."),
-    "poor": User("Reseller without money", 4, "Sees what is said to somebody who cannot pay."),
-    "owner": User("Owner", None, "Works on orders, books payments, sets the price list."),
+    "standard": User("Reseller", 1, "Buys by form and by API; has money and three orders. Begin here."),
+    "owner": User("Owner", None, "Runs the panel: works on orders, books payments, imports the price list."),
+    "panel": User("Reseller, panel dialect", 2, "The same, but the API answers his software as most panels do."),
+    "poor": User("Reseller without money", 4, "Hears what the panel says to somebody who cannot pay."),
 }
 
 
@@ -84,11 +84,11 @@ def read_id(text: str) -> AccountId:
     """The account's id that :func:`write_id` wrote; nothing else is one."""
     try:
         id_ = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         abort(404)
-    if isinstance(id_, bool) or not isinstance(id_, (int, str)):
-        abort(404)
-    return id_
+    if isinstance(id_, str) or (type(id_) is int and abs(id_) < 2**63):
+        return id_
+    abort(404)
 
 
 def currency_of(info: AccountInfo) -> str:
@@ -121,7 +121,7 @@ def home() -> ResponseReturnValue:
     user = current_user()
     if user is not None:
         return redirect(url_for("reseller.overview" if user.account else "work.lists"))
-    return render_template("panel/home.html", users=USERS, api_url=url_for("smmapi.api", _external=True))
+    return render_template("panel/home.html", users=USERS)
 
 
 @pages.post("/sign-in")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from itertools import chain
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -30,6 +31,9 @@ OWNER = "owner"
 
 AT_ONCE = timedelta(0)
 
+NEWEST = 10
+"""Orders that are shown whatever their status."""
+
 
 @pages.get("")
 def lists() -> ResponseReturnValue:
@@ -38,8 +42,15 @@ def lists() -> ResponseReturnValue:
         "panel/work.html",
         waiting=desk.waiting(),
         begun=desk.stuck(AT_ONCE),
+        newest=newest(),
         refills=[*desk.waiting_refills(), *desk.stuck_refills(AT_ONCE)],
     )
+
+
+def newest() -> list[Order]:
+    """The newest orders of all. A panel with many accounts lets its database find them."""
+    of_each = (smmapi().store.list(info.id, limit=NEWEST) for info in all_accounts())
+    return sorted(chain.from_iterable(of_each), key=lambda order: order.created, reverse=True)[:NEWEST]
 
 
 @pages.get("/find")

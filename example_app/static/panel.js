@@ -2,13 +2,13 @@
 "use strict";
 
 if (navigator.clipboard) {
-  for (const button of document.querySelectorAll("button.copy")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(button.dataset.copy);
-      button.firstChild.textContent = "Copied";
-    });
-  }
+  document.documentElement.classList.add("can-copy"); // the buttons are hidden without it
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button.copy");
+    if (!button) return;
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.firstChild.textContent = "Copied";
+  });
 }
 
 const trouble = document.getElementById("trouble");
