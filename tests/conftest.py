@@ -26,6 +26,7 @@ LONGEST_FIRST = (
     "test_mongo_kills",
     "test_existing_contract",
     "test_example_app",
+    "test_panel_browser",
     "test_mongo_races",
     "test_existing_panel",
     "test_stores_mongo",

@@ -189,9 +189,10 @@ def act(verb: str) -> ResponseReturnValue:
     try:
         done = VERBS[verb](smmapi().desk, order)
     except NotShown:
-        if "pays" in request.form:
+        changed = "pays" in request.form
+        if changed:
             flash("The order has changed meanwhile. Look at what would be paid back now.", "error")
-        return show_order(order, read_remains(order) if verb == "partial" else None, 422)
+        return show_order(order, read_remains(order) if verb == "partial" else None, 422 if changed else 200)
     except (NotPossible, SmmError) as reason:
         flash(str(reason), "error")
         return redirect(page_of(order))
