@@ -4,12 +4,13 @@
 # make lint   ruff and mypy
 # make bench-growth   how requests slow down as orders pile up (two minutes)
 # make docs   write docs/configuration.md and docs/conformance.md anew
+# make screenshots   take the pictures in docs/images anew (it wants Chromium)
 # make clean  remove what the others made
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-existing test lint bench-growth docs clean
+.PHONY: demo demo-existing test lint bench-growth docs screenshots clean
 
 demo: .venv/demo
 	@$(BIN)/python -m example_app
@@ -39,6 +40,9 @@ docs: .venv/test
 	$(BIN)/python docs/configuration.py > docs/configuration.md
 	$(BIN)/python -m docs.conformance > docs/conformance.md.new
 	mv docs/conformance.md.new docs/conformance.md
+
+screenshots: .venv/test
+	$(BIN)/python -m docs.screenshots
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

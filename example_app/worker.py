@@ -19,6 +19,7 @@ from flask_smmapi import desk_of
 from . import create_app, store_name
 from .demo import PANEL_KEY, STANDARD_KEY
 from .fulfilment import fulfil_forever
+from .panel.sign_in import USERS
 
 RECONCILE_EVERY = 30.0
 """Seconds."""
@@ -94,7 +95,10 @@ def greet(app: Flask) -> None:
     panel = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
     url = f"{panel}api/v2"
     kept = "in memory" if store_name() == "memory" else "in MongoDB, also when it ends"
-    print(f"\nThe panel is at {panel}; open it in a browser, and sign in as a reseller or as the owner.")
+    print(f"\nThe panel is at {panel}; open it in a browser. These can sign in there, without a password:\n")
+    for user in USERS.values():
+        print(f"  {user.name:<25}{user.about}")
+    print()
     print(f"The order API is at {url}, and its reference at {url}/docs. It keeps everything {kept}; Ctrl-C ends it.")
     if fulfils():
         print("New orders are worked off, from half a minute after they were placed.")

@@ -363,7 +363,7 @@ def test_make_knows_the_commands() -> None:
     commands = set(
         re.findall(r"^make ([\w-]+)", pages, re.MULTILINE) + re.findall(r"`(?:\w+=\w+ )?make ([\w-]+)`", pages)
     )
-    assert commands == {"demo", "demo-existing", "test", "lint", "docs", "bench-growth"}
+    assert commands == {"demo", "demo-existing", "test", "lint", "docs", "screenshots", "bench-growth"}
     assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
 
 
@@ -384,6 +384,13 @@ def test_links_lead_somewhere(page: str) -> None:
         path = (ROOT / page).parent / target if target else ROOT / page
         assert path.exists(), target
         assert not heading or heading[1:] in anchors(path.read_text("utf-8")), heading
+
+
+def test_each_picture_is_shown_and_small() -> None:
+    shown = {path for page in PAGES.values() for path in re.findall(r"images/[\w-]+\.png", page)}
+    sizes = {f"images/{path.name}": path.stat().st_size for path in (ROOT / "docs" / "images").iterdir()}
+    assert sizes.keys() == shown
+    assert max(sizes.values()) < 120_000
 
 
 def anchors(page: str) -> set[str]:

@@ -7,12 +7,14 @@ import re
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
+from docs import screenshots
 from example_app import create_app
 from example_app.fulfilment import fulfil
 from flask_smmapi import Account, Order, SmmApi
@@ -25,7 +27,7 @@ RESELLER_PAGES = (
     "/overview",
     "/statement",
     "/keys",
-    "/services",
+    "/services?q=youtube",
     "/orders/new?service=14",
     "/orders/mass",
     "/orders",
@@ -278,6 +280,11 @@ def test_the_owner_books_a_payment_and_imports_what_he_has_looked_at(page: Page,
     press(page, "Import 2 services")
     expect(page.get_by_text("2 services were imported.")).to_be_visible()
     assert [str(row.rate) for row in site.smmapi.services(Account(1))] == ["1.10000000", "1.10000000"]
+
+
+def test_the_pictures_of_the_docs_can_be_taken_anew(page: Page, site: Site, tmp_path: Path) -> None:
+    screenshots.take(screenshots.Visit(page, site.url, tmp_path), screenshots.live(site.smmapi))
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in screenshots.IMAGES.iterdir()}
 
 
 def test_without_javascript_all_can_be_done_too(browser: Browser, site: Site) -> None:

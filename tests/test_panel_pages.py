@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import io
 import json
@@ -22,6 +23,7 @@ from flask import Flask, url_for
 from jinja2 import BytecodeCache, FileSystemBytecodeCache
 from werkzeug.test import TestResponse
 
+import example_app
 from example_app import create_app, secret
 from example_app.demo import INACTIVE_KEY, NO_MONEY_KEY, PANEL_KEY, STANDARD_KEY, seed
 from example_app.panel import people, plot
@@ -1034,6 +1036,13 @@ def test_what_is_typed_is_an_amount_or_a_sentence() -> None:
 def test_the_mass_orders_example_can_be_placed(reseller: Visitor) -> None:
     example = re.findall("such as <code>(.*?)</code>", reseller.get("/orders/mass").text)
     assert "1 of 1 lines is placed." in shown(reseller.post("/orders/mass", lines=example[0]))
+
+
+def test_htmx_is_the_file_that_its_note_says() -> None:
+    static = Path(example_app.__file__).parent / "static"
+    script, note = (static / "htmx.min.js").read_bytes(), (static / "htmx.LICENSE").read_text("utf-8")
+    assert hashlib.sha256(script).hexdigest() in note
+    assert f'version:"{re.findall("htmx ([0-9.]+[0-9]), unchanged", note)[0]}"' in script.decode()
 
 
 @CHANGES_NOTHING

@@ -17,6 +17,7 @@ from flask.typing import ResponseReturnValue
 from flask_smmapi import Desk, NotPossible, Order, SmmError
 from flask_smmapi.ids import parse_id
 from flask_smmapi.money import price, subtract, to_text
+from flask_smmapi.service_types import FIELDS, Whole
 from flask_smmapi.statuses import BEGUN, CANCELABLE, ENDS, HIDDEN, OrderStatus, is_allowed
 
 from .people import money, status_word
@@ -90,6 +91,7 @@ def show_order(order: Order, remains: int | None = None, status: int = 200) -> R
         "panel/work_order.html",
         order=order,
         service=service,
+        numbers=[name for name, kind in FIELDS.items() if issubclass(kind, Whole)],
         may_start=order.status in CANCELABLE,
         begun=order.status in BEGUN,
         may_end_in_part=is_allowed(order.status, OrderStatus.PARTIAL),
