@@ -41,6 +41,9 @@ OWNER_PAGES = (
     "/owner/blocked",
 )
 
+BETWEEN = (320, 900)
+"""The least that anybody has, and what just has room for a table."""
+
 
 class Site(NamedTuple):
     """The demo, served; nobody works in it but the tests."""
@@ -122,6 +125,9 @@ def check_at_both_sizes(page: Page) -> None:
         page.emulate_media(color_scheme=scheme)
         assert_nothing_sticks_out(page)
         assert_accessible(page, *rules)
+    for width in BETWEEN:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert_nothing_sticks_out(page)
 
 
 def test_from_sign_in_to_a_first_call_with_what_is_copied(page: Page, site: Site) -> None:
