@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -237,6 +238,10 @@ class TestKeys:
         [_, made] = panel.store.keys(1)
         assert (result.exit_code, result.stdout) == (1, "")
         assert f"Revoke it and create another one: its KEY_ID is {made.key_id}." in result.stderr
+
+    def test_that_nobody_reads_are_told_of(self, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("flask_smmapi.cli.output.sys", SimpleNamespace(stdout=None))
+        assert "(stdout is closed), and cannot be shown again" in refused(panel, "keys", "create", 1)
 
     def test_are_listed_without_what_opens_the_account(self, panel: Panel) -> None:
         key = done(panel, "keys", "create", 1, "--label", "a shop").strip()

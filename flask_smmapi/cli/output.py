@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -121,6 +122,8 @@ def _whole_file(path: str) -> Iterator[IO[str]]:
 def print_key(key: str) -> None:
     """A new key, alone on stdout, for ``KEY=$(flask smmapi keys create 42)``."""
     try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "stdout is closed")
         click.echo(key)
     except OSError as failure:  # its reader has gone, or a disk is full
         raise click.ClickException(
