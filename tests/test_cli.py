@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ from typing import Any
 import click
 import pytest
 
-from flask_smmapi import cli
+from flask_smmapi import StoreUnavailable, cli
 from flask_smmapi.cli.arguments import account_id, account_text, age
-from flask_smmapi.cli.output import plain, print_table
+from flask_smmapi.cli.output import plain, print_table, written
 from flask_smmapi.errors import NotEnoughFunds, ServiceUnavailable
 from flask_smmapi.stores.memory import MemoryStore
 from flask_smmapi.stores.mongo import MongoStore
@@ -178,6 +179,7 @@ class TestFailures:
             (NotEnoughFunds(), "Not enough funds on balance"),
             (ConnectionError("The database is away."), "The database is away."),
             (RuntimeError("Set this, and do that."), "Set this, and do that."),
+            (OSError(errno.ENOSPC, "No space left on device"), "This could not be written: No space left on device."),
         ],
     )
     def test_are_a_sentence_on_stderr_and_exit_with_1(
@@ -211,6 +213,54 @@ class TestFailures:
     @pytest.mark.parametrize("args", [["orders", "list"], ["orders", "show", "1", "x"], ["orders", "nothing"]])
     def test_of_usage_exit_with_2(self, args: list[str], panel: Panel) -> None:
         assert panel.app.test_cli_runner().invoke(args=["smmapi", *args]).exit_code == 2
+
+
+class TestFiles:
+    """What ``written`` gives, for the commands that have ``--output``."""
+
+    def test_are_whole_or_as_they_were(self, tmp_path: Path) -> None:
+        path = tmp_path / "prices.csv"
+        path.write_text("the old list")
+        path.chmod(0o640)
+        with pytest.raises(StoreUnavailable), written(str(path)) as file:
+            file.write("half of")
+            raise StoreUnavailable("It went away.")
+        assert path.read_text() == "the old list"
+        with written(str(path)) as file:
+            file.write("the new list\n")
+            file.flush()
+            assert path.read_text() == "the old list"
+        assert path.read_text() == "the new list\n"
+        assert (path.stat().st_mode & 0o777, [*tmp_path.iterdir()]) == (0o640, [path])
+
+    def test_that_are_named_by_a_link_are_written_where_it_leads(self, tmp_path: Path) -> None:
+        path, link = tmp_path / "prices.csv", tmp_path / "link"
+        link.symlink_to(path)
+        with written(str(link)) as file:
+            file.write("a list")
+        assert (path.read_text(), link.is_symlink()) == ("a list", True)
+
+    def test_that_are_none_are_written_to_and_not_replaced(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        with written(str(pipe)) as file:
+            file.write("a list")
+        assert (os.read(reader, 100), pipe.is_fifo()) == (b"a list", True)
+        os.close(reader)
+
+    def test_that_cannot_be_written_are_told_of(self, tmp_path: Path) -> None:
+        with pytest.raises(click.FileError, match="No such file or directory"), written(str(tmp_path / "no" / "list")):
+            pass
+        with pytest.raises(click.FileError, match="No space left on device"), written("/dev/full") as file:
+            file.write("a list")
+
+
+def test_the_store_in_memory_says_that_nothing_stays(panel: Panel) -> None:
+    done = panel.app.test_cli_runner().invoke(args=["smmapi", "accounts", "pause", "1"])
+    assert done.stderr == "This app's store is in memory: what has changed is gone when this command ends.\n"
+    read = panel.app.test_cli_runner().invoke(args=["smmapi", "accounts", "list"])
+    assert (read.exit_code, read.stderr) == (0, "")
 
 
 class TestUpkeepInJson:
