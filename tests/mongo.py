@@ -56,7 +56,7 @@ def mongo_uri(prepared_database: str) -> Iterator[str]:
     """The URI of a database that has the indexes and nothing else; connections to it are closed again."""
     with pymongo.MongoClient(prepared_database) as client:
         for collection in INDEXES:
-            client[DATABASE][collection].delete_many({})
+            client[DATABASE][collection].delete_many({"_id": {"$ne": "schema"}})
     yield prepared_database
     mongoengine.disconnect_all()
 

@@ -222,9 +222,14 @@ class TestFiles:
         path = tmp_path / "prices.csv"
         path.write_text("the old list")
         path.chmod(0o640)
-        with pytest.raises(StoreUnavailable), written(str(path)) as file:
-            file.write("half of")
-            raise StoreUnavailable("It went away.")
+
+        def write_half() -> None:
+            with written(str(path)) as file:
+                file.write("half of")
+                raise StoreUnavailable("It went away.")
+
+        with pytest.raises(StoreUnavailable):
+            write_half()
         assert path.read_text() == "the old list"
         with written(str(path)) as file:
             file.write("the new list\n")

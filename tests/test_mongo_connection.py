@@ -18,12 +18,13 @@ from typing import Any
 import mongoengine
 import pymongo
 import pytest
+from bson.int64 import Int64
 from flask import Flask
 from pymongo import monitoring
 
 from flask_smmapi import Account, SmmApi, StoreUnavailable, deadline
 from flask_smmapi.stores.mongo import MongoStore
-from flask_smmapi.stores.mongo.documents import SmmAccount
+from flask_smmapi.stores.mongo.documents import INDEXES, SmmAccount
 
 from .mongo import DATABASE, Mongod, start_or_skip, with_database
 from .panel import LINK, Panel
@@ -242,6 +243,39 @@ class TestIndexes:
         for _ in range(2):
             bare.create_indexes()
         assert ask(app) == (401, {"error": "Invalid API key"})
+
+    @pytest.mark.parametrize("schema", [None, Int64(0)])
+    def test_are_built_for_a_schema_and_an_older_one_wants_init_db(
+        self, bare: MongoStore, mongod: str, schema: Int64 | None
+    ) -> None:
+        bare.create_indexes()
+        with pymongo.MongoClient(mongod) as client:
+            meta = client["bare"]["smmapi_meta"]
+            meta.delete_one({"_id": "schema"})
+            if schema is not None:
+                meta.insert_one({"_id": "schema", "value": schema})
+        with pytest.raises(StoreUnavailable, match=r"older release \(schema 0; this one needs 1\)\. Run: .*init-db"):
+            bare.balance(1)
+        assert "older release" in self.run(bare, "doctor").stderr
+        assert self.run(bare, "init-db").exit_code == 0
+        assert bare.balance(1) == 0
+
+    def test_a_newer_schema_is_left_alone(
+        self, bare: MongoStore, mongod: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with pymongo.MongoClient(mongod) as client:
+            client["bare"]["smmapi_meta"].insert_one({"_id": "schema", "value": Int64(2)})
+            result = self.run(bare, "init-db")
+            assert (result.exit_code, "A newer release" in result.stderr) == (1, True)
+            assert client["bare"].list_collection_names() == ["smmapi_meta"]
+            for name, indexes in INDEXES.items():
+                for index in indexes:
+                    client["bare"][name].create_index(index.keys, **index.options)
+            app = Flask("panel")
+            SmmApi(app, store=bare)
+            assert ask(app) == UNAVAILABLE
+            assert "Install that release" in caplog.text
+            assert client["bare"]["smmapi_meta"].find_one({"_id": "schema"})["value"] == 2
 
     def test_one_that_should_be_unique_and_is_not_is_missing(self, bare: MongoStore, mongod: str) -> None:
         bare.create_indexes()

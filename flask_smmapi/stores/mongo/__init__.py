@@ -48,9 +48,10 @@ class MongoStore(Accounts, Keys, Ledger, Orders):
     # The owner's side: preparation, accounts, services, audit
 
     def create_indexes(self) -> None:
-        """Build every index. May be run again at any time; until it was, every request is 503.
+        """Build every index, and note the schema. May be run again at any time; until it was, every request is 503.
 
-        :raises RuntimeError: if one cannot be built; the sentence says which, and what is in its way.
+        :raises StoreUnavailable: if a newer release keeps its documents there; nothing is done then.
+        :raises RuntimeError: if an index cannot be built; the sentence says which, and what is in its way.
         """
         self._connection.create_indexes()
 

@@ -31,7 +31,8 @@ from pymongo.write_concern import WriteConcern
 from ...deadline import remaining
 from ...hooks import StoreUnavailable
 from ...placement import now
-from .documents import INDEXES
+from .documents import INDEXES, SCHEMA
+from .records import whole
 
 Documents: TypeAlias = "Collection[dict[str, Any]]"
 
@@ -149,11 +150,13 @@ class Connection:
         return self._opened[name]
 
     def create_indexes(self) -> None:
-        """Build every index; those that are there already stay.
+        """Build every index, and note the schema; what is there already stays.
 
-        :raises RuntimeError: if one cannot be built; the sentence says which, and what is in its way.
+        :raises StoreUnavailable: if a newer release has been here; nothing is done then.
+        :raises RuntimeError: if an index cannot be built; the sentence says which, and what is in its way.
         """
         database = self._database()
+        self._check_schema(database, at_least=0)
         for name, indexes in INDEXES.items():
             for index in indexes:
                 try:
@@ -164,6 +167,28 @@ class Connection:
                     raise RuntimeError(
                         f"The index {which} cannot be built; remove what is in its way: {failure}"
                     ) from failure
+
+        with self.verb():
+            _meta(database).update_one({"_id": "schema"}, {"$max": {"value": Int64(SCHEMA)}}, upsert=True)
+
+    def _check_schema(self, database: Any, at_least: int) -> None:
+        """Look whether what is stored is laid out as we know it.
+
+        :param at_least: the oldest schema that will do; 0 is a database in which nobody has noted one.
+        """
+        with self.verb():
+            found = _meta(database).find_one({"_id": "schema"})
+        schema = 0 if found is None else whole(found, "value")
+        if schema > SCHEMA:
+            raise StoreUnavailable(
+                f"A newer release keeps its documents in this database (schema {schema}; this one knows {SCHEMA}). "
+                "Install that release; this one reads and writes nothing there."
+            )
+        if schema < at_least:
+            raise StoreUnavailable(
+                f"This database is laid out as by an older release (schema {schema}; this one needs {SCHEMA}). "
+                "Run: flask smmapi init-db"
+            )
 
     def missing_indexes(self) -> list[str]:
         """The indexes that are not there, not built yet, or others than they must be, as ``collection.index``."""
@@ -202,6 +227,7 @@ class Connection:
         if missing:
             raise StoreUnavailable(f"MongoDB lacks the indexes {', '.join(missing)}. Run: flask smmapi init-db")
         database = self._database()
+        self._check_schema(database, at_least=SCHEMA)
         return {name.removeprefix("smmapi_"): database.get_collection(name, **_OPTIONS) for name in INDEXES}
 
     def _database(self) -> Any:
@@ -234,6 +260,11 @@ class Connection:
                     f"Another app of this process uses the mongoengine alias {alias!r} for another "
                     "SMMAPI_MONGODB_URI; give each an alias of its own with SMMAPI_MONGODB_ALIAS."
                 )
+
+
+def _meta(database: Any) -> Documents:
+    collection: Documents = database.get_collection("smmapi_meta", **_OPTIONS)
+    return collection
 
 
 def _list_indexes(database: Any, name: str) -> list[dict[str, Any]]:

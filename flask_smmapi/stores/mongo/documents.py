@@ -22,6 +22,10 @@ from mongoengine import (
     StringField,
 )
 
+SCHEMA = 1
+"""The layout of what this release writes. It grows when a release lays documents out so that others cannot read them;
+a field that is new and may be absent is no such change."""
+
 
 def _meta(collection: str, *indexes: dict[str, Any]) -> dict[str, Any]:
     return {
@@ -192,7 +196,7 @@ class SmmEntry(Document):
 
 
 class SmmMeta(Document):
-    """What the store remembers about itself: ``numbers``, ``catalog``."""
+    """What the store remembers about itself: ``schema``, ``numbers``, ``catalog``, ``editions``."""
 
     meta = _meta("meta")
     id = StringField(primary_key=True)
