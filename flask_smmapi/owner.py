@@ -15,7 +15,7 @@ from decimal import Decimal
 from .catalog import ServiceList
 from .hooks import AccountId, Service
 from .ids import new_id
-from .money import from_units, is_chargeable, price, to_units
+from .money import from_units, is_chargeable, price, to_text, to_units
 
 MAX_REFERENCE = 100
 """Characters of a reference of the ledger."""
@@ -236,7 +236,7 @@ def more_than_nothing(amount: Decimal) -> int:
     """
     units = to_units(amount)
     if units <= 0:
-        raise ValueError(f"{amount} cannot be paid in; give an amount above 0.")
+        raise ValueError(f"{to_text(amount)} cannot be paid in; give an amount above 0.")
     return units
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import random
 import re
+import secrets
 import shlex
 import stat
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from werkzeug.test import TestResponse
 import example_app
 from example_app import create_app, secret
 from example_app.demo import INACTIVE_KEY, NO_MONEY_KEY, PANEL_KEY, STANDARD_KEY, seed
-from example_app.panel import people, plot
+from example_app.panel import MAX_BODY, people, plot, price_list
 from example_app.panel.ordering import LABELS
 from example_app.panel.sign_in import USERS
 from flask_smmapi import Account, Order, OrderStatus, Service, SmmApi
@@ -154,6 +155,12 @@ def place(smmapi: SmmApi, **params: str) -> Order:
 
 
 class TestSignIn:
+    @CHANGES_NOTHING
+    def test_takes_no_more_than_a_body_may_have_and_names_its_methods(self, app: Flask) -> None:
+        visitor = Visitor(app)
+        assert visitor.post("/sign-in", user="x" * MAX_BODY).status_code == 413
+        assert visitor.client.get("/sign-in").headers["Allow"] == "POST, OPTIONS"
+
     @CHANGES_NOTHING
     def test_a_visitor_is_told_what_it_is_and_chooses_who_he_is(self, app: Flask) -> None:
         page = Visitor(app).read("/")
@@ -838,8 +845,17 @@ class TestAccounts:
     @pytest.mark.parametrize("amount", ["", "0", "-1", "x", "1e3", "1_000", "1,5", "٣", "NaN", "0.000000001", "9" * 30])
     def test_what_is_no_payment_gives_nothing(self, owner: Visitor, smmapi: SmmApi, amount: str) -> None:
         page = owner.send("/owner/accounts/top-up", account="4", amount=amount, payment="invoice-7")
-        assert "is no amount" in page or "cannot be paid in" in page
+        assert "is no amount" in page or f"{amount}.00000000 cannot be paid in" in page
         assert smmapi.balance(Account(4)) == 0
+
+    @CHANGES_NOTHING
+    def test_what_is_too_long_to_be_repeated_is_told_of_in_short(self, owner: Visitor) -> None:
+        """A message travels in a cookie, of which a browser drops one that is longer than 4 kB."""
+        noise = secrets.token_hex(5000)
+        for form in ({"amount": noise, "payment": "P"}, {"amount": "1", "payment": noise}):
+            answer = owner.post("/owner/accounts/top-up", account="4", **form)
+            assert len(answer.headers["Set-Cookie"]) < 2000
+            assert noise[:20] in owner.get("/owner/accounts/account?account=4").text
 
     def test_an_adjustment_counts_once_and_its_client_sees_why(
         self, app: Flask, owner: Visitor, smmapi: SmmApi
@@ -847,7 +863,7 @@ class TestAccounts:
         token = field(owner.get("/owner/accounts/account?account=2").text, "token")
         for _ in range(2):
             page = owner.send("/owner/accounts/adjust", account="2", token=token, amount="-0.5", reason="A fee")
-            assert "Account 2 was adjusted by -0.50 USD." in page
+            assert "The adjustment by -0.50 USD is booked, once." in page
         assert smmapi.balance(Account(2)) == Decimal("999999.5")
         assert "Adjustment: A fee -0.50 USD" in Visitor(app, "panel").read("/statement")
 
@@ -872,6 +888,13 @@ class TestAccounts:
         assert owner.get("/owner/accounts/account", query_string={"account": '"shop 07 & <co>"'}).status_code == 200
         assert owner.get("/owner/accounts/account?account=99").status_code == 404
 
+    @CHANGES_NOTHING
+    @pytest.mark.parametrize(
+        "page", ["/owner/accounts?after=", "/owner/accounts/account?account=", "/owner/work/order?order=1&account="]
+    )
+    def test_half_of_a_surrogate_pair_is_nobodys_id(self, owner: Visitor, page: str) -> None:
+        assert owner.get(page + r'"\ud800"').status_code == 404
+
 
 class TestPriceList:
     def upload(self, owner: Visitor, data: bytes, markup: str = "") -> TestResponse:
@@ -884,6 +907,12 @@ class TestPriceList:
 
     def current(self, smmapi: SmmApi) -> list[Service]:
         return list(smmapi.services(Account(1)))
+
+    @CHANGES_NOTHING
+    def test_has_a_limit(self, owner: Visitor) -> None:
+        answer = self.upload(owner, b" " * (price_list.MAX_BYTES + 1))
+        assert (answer.status_code, "The file is larger than 8 MiB." in answer.text) == (422, True)
+        assert self.upload(owner, b" " * MAX_BODY).status_code == 413
 
     def test_what_was_looked_at_is_what_is_imported(self, owner: Visitor, smmapi: SmmApi) -> None:
         before = self.current(smmapi)

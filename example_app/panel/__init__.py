@@ -48,8 +48,14 @@ HEADERS = {
 }
 
 
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of a request's body. The token of a form is looked for in it before a page could set a limit of its own."""
+
+
 def add_panel(app: Flask) -> None:
     """Add the pages to the demo, whose accounts and orders are there already."""
+    if app.config["MAX_CONTENT_LENGTH"] is None:
+        app.config["MAX_CONTENT_LENGTH"] = MAX_BODY  # the API has a limit of its own
     app.config.setdefault("PANEL_POLL", "3s")
     app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)  # a form may stay open as long as its session
     app.config.setdefault("WTF_CSRF_SSL_STRICT", False)  # which wants a referrer, and our pages let none be sent
@@ -91,7 +97,8 @@ def set_headers(response: Response) -> Response:
 def show_error(error: HTTPException) -> Any:
     if error.response is not None:  # which somebody has made for this error
         return error
-    return render_template("panel/error.html", name=error.name, text=error.description), error.code
+    headers = [header for header in error.get_headers() if header[0] != "Content-Type"]  # such as Allow
+    return render_template("panel/error.html", name=error.name, text=error.description), error.code, headers
 
 
 def show_failure(failure: SmmError) -> Any:

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from flask_smmapi.owner import AccountInfo
 
-from .people import money, to_amount
+from .people import in_short, money, to_amount
 from .reseller import numbers_of
 from .sign_in import USERS, currency_of, find_account, only_the_owner, read_id, smmapi, write_id
 
@@ -62,7 +62,7 @@ def top_up() -> ResponseReturnValue:
         else:
             flash(f"Payment {payment} was booked before; nothing changed.")
     except ValueError as wrong:
-        flash(str(wrong), "error")
+        flash(in_short(wrong), "error")
     return back_to(info)
 
 
@@ -74,11 +74,11 @@ def adjust() -> ResponseReturnValue:
     try:
         amount = to_amount(request.form.get("amount", ""))
         if smmapi().store.adjust(info.id, amount, request.form.get("reason", ""), reference=token):
-            flash(f"Account {info.id} was adjusted by {money(amount)} {currency_of(info)}.")
+            flash(f"The adjustment by {money(amount)} {currency_of(info)} is booked, once.")
         else:
             flash("The account has less than that; nothing changed.", "error")
     except ValueError as wrong:
-        flash(str(wrong), "error")
+        flash(in_short(wrong), "error")
     return back_to(info)
 
 

@@ -42,8 +42,15 @@ def to_amount(text: str) -> Decimal:
     """
     text = text.strip()
     if not _AMOUNT.fullmatch(text):
-        raise ValueError(f"{text!r} is no amount; write one such as 25 or 12.50, with at most eight decimal places.")
+        raise ValueError(
+            f"{text[:40]!r} is no amount; write one such as 25 or 12.50, with at most eight decimal places."
+        )
     return parse(text)
+
+
+def in_short(wrong: Exception) -> str:
+    """The sentence, cut where it repeats what is too long: a message travels in a cookie, which holds 4 kB."""
+    return str(wrong)[:300]
 
 
 def moment(when: datetime) -> Markup:

@@ -31,7 +31,7 @@ pages = Blueprint("price_list", __name__, url_prefix="/owner/price-list")
 pages.before_request(only_the_owner)
 
 MAX_BYTES = 8 * 1024 * 1024
-"""Of an uploaded file, and of the form that carries it on."""
+"""Of an uploaded file."""
 
 SHOWN = 50
 """Rows that are shown of each kind of change, and problems of a broken file."""
@@ -56,13 +56,15 @@ def download() -> ResponseReturnValue:
 
 @pages.post("/preview")
 def preview() -> ResponseReturnValue:
-    request.max_content_length = MAX_BYTES
     file, markup = request.files.get("file"), request.form.get("markup", "").strip()
     try:
         percent = to_amount(markup or "0")
         if not -100 <= percent <= 100_000:
             raise ValueError("The markup must be a percentage of -100 to 100,000.")
-        services = read(file.read() if file else b"", percent)
+        data = file.read(MAX_BYTES + 1) if file else b""
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"The file is larger than {MAX_BYTES // 1024**2} MiB.")
+        services = read(data, percent)
     except BrokenList as broken:
         return show_problems(broken.problems)
     except ValueError as wrong:
@@ -96,7 +98,6 @@ def show_problems(problems: tuple[str, ...]) -> ResponseReturnValue:
 
 @pages.post("/import")
 def import_() -> ResponseReturnValue:
-    request.max_content_length = request.max_form_memory_size = MAX_BYTES
     try:
         compared_with, text = serializer().loads(request.form.get("signed", ""))
     except BadSignature:

@@ -15,7 +15,7 @@ from flask_smmapi.hooks import DIALECT_NAMES, AccountId
 from flask_smmapi.owner import StatementLine
 
 from .calls import PLACEHOLDER, example_order
-from .people import orders_in
+from .people import in_short, orders_in
 from .sign_in import currency_of, current_account, current_info, only_resellers, smmapi
 
 pages = Blueprint("reseller", __name__)
@@ -100,7 +100,7 @@ def create_key() -> ResponseReturnValue:
     try:
         return show_keys(smmapi().store.create_key(current_info().id, label, dialect))
     except ValueError as wrong:
-        flash(str(wrong), "error")
+        flash(in_short(wrong), "error")
         return redirect(url_for("reseller.keys"))
 
 
