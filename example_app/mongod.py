@@ -203,9 +203,10 @@ def _make_primary(port: int) -> None:
             return
         try:
             client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
-        except OperationFailure:  # it was initiated in an earlier life, on another port
+        except OperationFailure:  # it was initiated in an earlier life
             config = client.admin.command("replSetGetConfig")["config"]
-            client.admin.command("replSetReconfig", {**config, "members": [member]}, force=True)
+            if config["members"][0]["host"] != member["host"]:  # on another port
+                client.admin.command("replSetReconfig", {**config, "members": [member]}, force=True)
     with _client(f"mongodb://127.0.0.1:{port}/?replicaSet=rs0", START_TIMEOUT) as primary:
         primary.admin.command("ping")
 

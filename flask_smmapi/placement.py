@@ -197,17 +197,24 @@ class Placement:
             if current is None:
                 break
             before = self._settle(current)
-            done = next_step(before)
-            if done is not None:
-                if done.due_back == done.paid_back and before.status is not done.status:
-                    self._tell_of_cancel(done)  # nothing to pay back
-                try:
-                    done = self._settle(done)  # first of all: whoever is told may take his time
-                finally:
-                    self.tell(before, done)
-                return done
+            moved = next_step(before)
+            if moved is not None:
+                return self._finish_move(before, moved)
             current = self._find(order)
         raise ServiceUnavailable
+
+    def _finish_move(self, before: Order, moved: Order) -> Order:
+        """Pay back what *moved* owes, and tell of the move, in this order: whoever is told may take his time."""
+        if moved.due_back == moved.paid_back and before.status is not moved.status:
+            self._tell_of_cancel(moved)
+        told = moved
+        try:
+            done = self._settle(moved)
+            if done.status is moved.status:  # else another move has followed, which its own caller tells of
+                told = done
+            return done
+        finally:
+            self.tell(before, told)
 
     def _end(self, order: Order, status: OrderStatus, remains: int, **changes: Any) -> Order | None:
         """The one write that says both what became of *order* and what it owes; None if somebody was faster."""

@@ -287,6 +287,17 @@ def test_the_moves_that_eight_verbs_at_once_make_are_a_chain(panel: Panel) -> No
     assert names(heard).count("order_canceled") == (panel.read(order).status is S.CANCELED)
 
 
+def test_a_move_that_another_follows_while_its_money_is_paid_back_is_told_as_it_was() -> None:
+    store = Bank()
+    panel = Panel(store=store)
+    order = begun(panel, panel.place())
+    store.meanwhile = lambda: panel.smmapi.desk.cancel(order)
+    with hearing(panel.app, names=("order_status_changed",)) as heard:
+        assert panel.smmapi.desk.partial(order, 250).status is S.CANCELED
+    assert sorted(moves(heard)) == [(S.PARTIAL, S.CANCELED), (S.PROCESSING, S.PARTIAL)]
+    assert panel.balance == Decimal("99.25")
+
+
 def moves_by_revision(heard: list[Heard]) -> Iterator[tuple[int, OrderStatus, OrderStatus]]:
     for each, (before, after) in zip(
         (each for each in heard if each.name == "order_status_changed"), moves(heard), strict=True
