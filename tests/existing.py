@@ -35,6 +35,7 @@ from flask_smmapi.money import ZERO
 
 from .panel import LINK, Answer
 from .served import Quiet
+from .uncounted import uncounted
 
 
 class ExistingStore(hooks.Wallet):
@@ -101,7 +102,7 @@ class Process(NamedTuple):
 def process(url: str) -> Iterator[Process]:
     """Serve the panel of that database; whoever has killed it meanwhile need not say so."""
     command = [sys.executable, "-m", "tests.existing", "serve", url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, env=uncounted(), stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
             yield Process(server.pid, f"http://127.0.0.1:{int(server.stdout.readline())}/api/v2")

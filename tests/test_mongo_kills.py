@@ -38,6 +38,7 @@ from flask_smmapi.stores.mongo import MongoStore
 
 from .mongo import DATABASE, start_or_skip, with_database
 from .panel import LINK, Answer, at_once, service
+from .uncounted import uncounted
 
 ROOT = Path(__file__).parent.parent
 OFTEN = 3 if os.environ.get("SMMAPI_LONG_TESTS") == "1" else 1
@@ -298,7 +299,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.served", f"{uri}&appName={APP_NAME}", "0"],
                 cwd=ROOT,
-                env={**os.environ, **environment},
+                env={**uncounted(), **environment},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -5,7 +5,6 @@ tests/typing/accepted.py holds what must be accepted, tests/typing/refused.py wh
 
 from __future__ import annotations
 
-import os
 import re
 import runpy
 import subprocess
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+
+from .uncounted import uncounted
 
 ROOT = Path(__file__).parent.parent
 ACCEPTED = ROOT / "tests" / "typing" / "accepted.py"
@@ -44,7 +45,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
     def check(source: str) -> str:
         (folder / "host.py").write_text(source, "utf-8")
         command = [sys.executable, "-m", "mypy", *OPTIONS, "host.py"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**uncounted(), "PYTHONPATH": str(ROOT)}
         run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         assert run.returncode in (0, 1), run.stdout + run.stderr  # 2 is mypy's own trouble
         assert bool(run.stdout) is bool(run.returncode), run.stdout + run.stderr
