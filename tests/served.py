@@ -1,8 +1,4 @@
-"""The API on MongoDB, served by a real HTTP server in a process of its own, for the tests that kill it.
-
-``python -m tests.served mongodb://… 8000``; port 0 takes any that is free. It prints the port when it listens.
-With ``DIE_AT_CREDIT`` in its environment it kills itself at the first credit: ``before`` or ``after`` that is stored.
-"""
+"""The API on MongoDB, served by a real HTTP server in a process of its own, for the tests that kill it."""
 
 from __future__ import annotations
 
@@ -10,6 +6,8 @@ import os
 import signal
 import sys
 from decimal import Decimal
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -39,18 +37,20 @@ class Quiet(WSGIRequestHandler):
     def log_request(self, *args: Any) -> None: ...
 
 
-def create_app(uri: str) -> Flask:
+def create_app(uri: str, die_at_credit: str) -> Flask:
     app = Flask("served")
-    moment = os.environ.get("DIE_AT_CREDIT")
-    SmmApi(app, store=Dying(uri, stored=moment == "after") if moment else MongoStore(uri))
+    SmmApi(app, store=Dying(uri, stored=die_at_credit == "after") if die_at_credit else MongoStore(uri))
     return app
 
 
-def main(uri: str, port: str) -> None:
-    server = make_server("127.0.0.1", int(port), create_app(uri), threaded=True, request_handler=Quiet)
-    print(f"Listening on port {server.server_port}", flush=True)
+def serve(uri: str, told: Connection, log: Path, die_at_credit: str) -> None:
+    """Serve on any port that is free, and send it when that listens.
+
+    :param log: takes what the process writes to its standard error.
+    :param die_at_credit: has it kill itself at the first credit, ``before`` or ``after`` that is stored; else empty.
+    """
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    server = make_server("127.0.0.1", 0, create_app(uri, die_at_credit), threaded=True, request_handler=Quiet)
+    told.send(server.server_port)
     server.serve_forever()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -8,11 +8,11 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import multiprocessing
 import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import urllib.parse
@@ -36,11 +36,11 @@ from flask_smmapi.hooks import AccountId
 from flask_smmapi.placement import Placement, Reconciled, now
 from flask_smmapi.stores.mongo import MongoStore
 
+from . import served
 from .mongo import DATABASE, start_or_skip, with_database
 from .panel import LINK, Answer, at_once, service
 from .uncounted import uncounted
 
-ROOT = Path(__file__).parent.parent
 OFTEN = 3 if os.environ.get("SMMAPI_LONG_TESTS") == "1" else 1
 WORKER_KILLS, MONGOD_KILLS, PRIMARY_KILLS = 20 * OFTEN, 5 * OFTEN, OFTEN
 
@@ -49,6 +49,9 @@ AT_MOST = 5.0
 
 PATIENCE = 60.0
 """Seconds after which something that does not happen is a failure."""
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([served.__name__])
 
 APP_NAME = "worker"
 """How MongoDB knows a worker's connections."""
@@ -288,44 +291,49 @@ def reconcile(store: MongoStore) -> Reconciled:
     return result
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forks_are_not_counted() -> Iterator[None]:
+    """The first worker starts the process that all are forked from, and it inherits this environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ.keys() - uncounted().keys():
+            patch.delenv(name)
+        yield
+
+
 class Worker:
-    """A process that serves the API.
+    """A process that serves the API. It is forked from one that has imported everything, and done nothing else.
 
     :param folder: for what it logs.
     """
 
-    def __init__(self, uri: str, folder: Path, **environment: str) -> None:
-        with (folder / "worker.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.served", f"{uri}&appName={APP_NAME}", "0"],
-                cwd=ROOT,
-                env={**uncounted(), **environment},
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+    def __init__(self, uri: str, folder: Path, die_at_credit: str = "") -> None:
+        self._port, told = FORKS.Pipe(duplex=False)
+        arguments = (f"{uri}&appName={APP_NAME}", told, folder / "worker.log", die_at_credit)
+        self._process = FORKS.Process(target=served.serve, args=arguments)
+        self._process.start()
+        told.close()  # so that its end is noticed if it never listens
 
     def wait_until_it_listens(self) -> int:
         """Its port."""
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline().rpartition(" ")[2])
+        port: int = self._port.recv()
+        return port
 
-    def wait_until_it_ends(self) -> int:
-        """Its exit code."""
-        return self._process.wait(PATIENCE)
+    def wait_until_it_ends(self) -> int | None:
+        """Its exit code, which is negative for a signal."""
+        self._process.join(PATIENCE)
+        return self._process.exitcode
 
     def kill(self) -> None:
         """Kill it, if it is not dead already."""
-        assert self._process.stdout is not None
         self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
+        self._process.join()
+        self._port.close()
 
 
 @contextmanager
-def serving(uri: str, folder: Path, **environment: str) -> Iterator[tuple[Worker, int]]:
+def serving(uri: str, folder: Path, die_at_credit: str = "") -> Iterator[tuple[Worker, int]]:
     """A worker and its port; it is killed at the end at the latest."""
-    worker = Worker(uri, folder, **environment)
+    worker = Worker(uri, folder, die_at_credit)
     try:
         yield worker, worker.wait_until_it_listens()
     finally:
@@ -533,7 +541,7 @@ def test_a_cancel_killed_around_its_credit_is_paid_once_however_many_reconcile(
 ) -> None:
     shop = Shop(mongo_uri)
     client = shop.clients[0]
-    with serving(mongo_uri, tmp_path, DIE_AT_CREDIT=moment) as (worker, client.port):
+    with serving(mongo_uri, tmp_path, moment) as (worker, client.port):
         client.add()
         client.add()
         with pytest.raises(Gone):
