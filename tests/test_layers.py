@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import resolve_name
 from pathlib import Path
@@ -98,14 +99,20 @@ def row(module: str) -> str | None:
     return name or None
 
 
+@cache
+def import_nodes(source: str) -> list[ast.Import | ast.ImportFrom]:
+    """The imports anywhere in *source*, as they are written; of a module that many tests look at they are kept."""
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def imports(path: str, sources: Sources) -> Iterator[str]:
     """Every module that the one at *path* imports anywhere in it: in functions and under ``TYPE_CHECKING`` too."""
     modules = {dotted(other) for other in sources}
     package = dotted(path) if path.endswith("__init__.py") else dotted(path).rpartition(".")[0]
-    for node in ast.walk(ast.parse(sources[path])):
+    for node in import_nodes(sources[path]):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = resolve_name("." * node.level + (node.module or ""), package)
             names = [f"{base}.{alias.name}" for alias in node.names]
             yield from (name if name in modules else base for name in names)
