@@ -23,19 +23,29 @@ __all__ = [
 
 
 LONGEST_FIRST = (
-    "test_mongo_kills",
-    "test_existing_contract",
-    "test_example_app",
-    "test_panel_browser",
-    "test_mongo_races",
     "test_existing_panel",
+    "test_mongo_kills",
+    "test_example_app",
+    "test_desk",
+    "test_mongo_races",
+    "test_panel_pages",
     "test_stores_mongo",
-    "test_docs",
+    "test_hosts",
+    "test_placement",
+    "test_existing_contract",
     "test_testing",
+    "test_limiter_processes",
+    "test_cli_services",
+    "test_docs_page_browser",
+    "test_panel_browser",
+    "test_docs",
+    "test_walkthrough",
+    "test_add",
+    "test_dialects",
+    "test_openapi",
     "test_views",
     "test_typing",
-    "test_properties",
-    "test_limiter_processes",
+    "test_cli_orders",
 )
 """Files that a process of several must not meet last, when the others have nothing left to do: a file is not split."""
 
