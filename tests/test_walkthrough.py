@@ -15,6 +15,7 @@ from example_app import create_app
 from flask_smmapi.stores.mongo import MongoStore
 
 from .panel import serve
+from .uncounted import uncounted
 
 PAGE = (Path(__file__).parent.parent / "docs" / "walkthrough.md").read_text("utf-8")
 FENCED = re.findall(r"^```(\w*)\n(.+?)^```$", PAGE, re.MULTILINE | re.DOTALL)[1:]  # the first one starts the demo
@@ -46,7 +47,9 @@ def as_of_here(url: str) -> str:
 def in_a_terminal(script: str) -> str:
     """What *script* writes to a terminal."""
     ours, theirs = pty.openpty()
-    shell = subprocess.Popen(["bash", "-ec", script], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+    shell = subprocess.Popen(
+        ["bash", "-ec", script], env=uncounted(), stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
+    )
     os.close(theirs)
     written = b""
     while data := read(ours):
