@@ -57,6 +57,7 @@ from .test_limiter_integration import (
     redis,
 )
 from .test_throttle import STRICT, Clock, guess, guesses
+from .uncounted import new_processes_uncounted
 
 __all__ = ["patience", "redis"]
 
@@ -103,7 +104,7 @@ def race(own_mongod: Mongod) -> Iterator[Race]:
     """The server is there until the processes have hung up."""
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(SIMULTANEOUS)
-    with ProcessPoolExecutor(PROCESSES, context, enlist, (together,)) as pool:
+    with new_processes_uncounted(), ProcessPoolExecutor(PROCESSES, context, enlist, (together,)) as pool:
 
         def run(site: Site, config: Mapping[str, Any], callers: int) -> list[list[int]]:
             together.reset()

@@ -39,7 +39,7 @@ from flask_smmapi.stores.mongo import MongoStore
 from . import served
 from .mongo import DATABASE, start_or_skip, with_database
 from .panel import LINK, Answer, at_once, service
-from .uncounted import uncounted
+from .uncounted import new_processes_uncounted
 
 OFTEN = 3 if os.environ.get("SMMAPI_LONG_TESTS") == "1" else 1
 WORKER_KILLS, MONGOD_KILLS, PRIMARY_KILLS = 20 * OFTEN, 5 * OFTEN, OFTEN
@@ -294,9 +294,7 @@ def reconcile(store: MongoStore) -> Reconciled:
 @pytest.fixture(scope="module", autouse=True)
 def _forks_are_not_counted() -> Iterator[None]:
     """The first worker starts the process that all are forked from, and it inherits this environment."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ.keys() - uncounted().keys():
-            patch.delenv(name)
+    with new_processes_uncounted():
         yield
 
 

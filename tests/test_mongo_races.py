@@ -22,6 +22,7 @@ from flask_smmapi.stores.mongo import MongoStore
 from flask_smmapi.testing.orders import draft
 
 from .panel import DEFAULT, LINK, SERVICES, Panel, at_once
+from .uncounted import new_processes_uncounted
 
 T = TypeVar("T")
 
@@ -132,7 +133,7 @@ class Racers:
 def racers() -> Iterator[Racers]:
     context = multiprocessing.get_context("spawn")
     signals = Signals(context.Barrier(PROCESSES), context.Event(), context.Event())
-    with ProcessPoolExecutor(PROCESSES + 1, context, _enlist, signals) as pool:
+    with new_processes_uncounted(), ProcessPoolExecutor(PROCESSES + 1, context, _enlist, signals) as pool:
         yield Racers(pool, signals)
 
 
