@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from http.client import HTTPConnection
 from itertools import cycle
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 WARM = 0.15
@@ -46,6 +47,16 @@ def load(port: int, forms: Sequence[dict[str, str]], connections: int, seconds: 
     if done.returncode:
         raise RuntimeError(done.stderr)
     return Outcome(**json.loads(done.stdout))
+
+
+def answer(port: int, form: dict[str, str]) -> Any:
+    """One request, and what came back."""
+    connection = HTTPConnection("127.0.0.1", port)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "bench"}
+    connection.request("POST", "/api/v2", urlencode(form), headers)
+    body = connection.getresponse().read()
+    connection.close()
+    return json.loads(body)
 
 
 def request(form: dict[str, str]) -> bytes:

@@ -26,7 +26,7 @@ from benchmarks.report import OURS
 from flask_smmapi.stores.mongo import MongoStore
 
 HERE = Path(__file__).parent
-EXPRESS = HERE / "express"
+EXPRESS_FOLDER = HERE / "express"
 STARTS_WITHIN = 30.0
 """Seconds."""
 
@@ -46,10 +46,10 @@ def on_uvicorn(target: str) -> list[str]:
 
 
 def on_node(script: str) -> list[str]:
-    return ["node", str(EXPRESS / script), "{port}"]
+    return ["node", str(EXPRESS_FOLDER / script), "{port}"]
 
 
-BARE, USUAL, FASTAPI, EXPRESS_ = "bare Flask", "Flask + Flask-Limiter", "FastAPI", "Express"
+BARE, USUAL, FASTAPI, EXPRESS = "bare Flask", "Flask + Flask-Limiter", "FastAPI", "Express"
 USUAL_ON_MONGODB = "Flask + mongoengine"
 
 IN_MEMORY = {
@@ -57,14 +57,14 @@ IN_MEMORY = {
     BARE: flask_on_granian("benchmarks.peers.bare_flask:create_app"),
     USUAL: flask_on_granian("benchmarks.peers.flask_limiter_memory:create_app"),
     FASTAPI: on_uvicorn("benchmarks.peers.fastapi_memory:app"),
-    EXPRESS_: on_node("memory.mjs"),
+    EXPRESS: on_node("memory.mjs"),
 }
 
 ON_MONGODB = {
     OURS: flask_on_granian("benchmarks.product:on_mongodb"),
     USUAL_ON_MONGODB: flask_on_granian("benchmarks.peers.flask_limiter_mongoengine:create_app"),
     FASTAPI: on_uvicorn("benchmarks.peers.fastapi_mongodb:app"),
-    EXPRESS_: on_node("mongodb.mjs"),
+    EXPRESS: on_node("mongodb.mjs"),
 }
 
 
@@ -80,26 +80,28 @@ class Server:
 
 
 @contextmanager
-def serving(commands: Mapping[str, Sequence[str]], uris: Mapping[str, str]) -> Iterator[dict[str, Server]]:
+def serving(
+    commands: Mapping[str, Sequence[str]], uris: Mapping[str, str], cores: Sequence[int] = SERVER
+) -> Iterator[dict[str, Server]]:
     """Start all of them; those that do not work are idle while another is measured.
 
     :param uris: of the database of each, if it has one.
     """
     with ExitStack() as stack:
         yield {
-            name: stack.enter_context(started(command, {"BENCH_MONGODB_URI": uris.get(name, "")}))
+            name: stack.enter_context(started(command, {"BENCH_MONGODB_URI": uris.get(name, "")}, cores))
             for name, command in commands.items()
             if "node" not in command[0] or can_run_express()
         }
 
 
 @contextmanager
-def started(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Server]:
+def started(command: Sequence[str], environment: Mapping[str, str], cores: Sequence[int]) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
     filled = [part.format(port=port) for part in command]
     process = subprocess.Popen(filled, cwd=HERE.parent, env={**os.environ, **environment})  # noqa: S603 - our own
-    pin(process.pid, SERVER)
+    pin(process.pid, cores)
     try:
         wait_until_it_listens(port, process)
         yield Server(port, process)
@@ -127,8 +129,8 @@ def can_run_express() -> bool:
     """Whether node is here, with the packages; they are installed if npm can."""
     if shutil.which("npm") is None or shutil.which("node") is None:
         return False
-    if not (EXPRESS / "node_modules").is_dir():
-        done = subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=EXPRESS)  # noqa: S607
+    if not (EXPRESS_FOLDER / "node_modules").is_dir():
+        done = subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=EXPRESS_FOLDER)  # noqa: S607
         return done.returncode == 0
     return True
 
