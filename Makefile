@@ -2,7 +2,8 @@
 # make demo-existing   a panel with SQL tables of its own, and the extension in it (HOST, PORT, DATABASE_URL, PANEL_ORDERS)
 # make test   the whole test suite, with branch coverage
 # make lint   ruff and mypy
-# make bench-growth   how requests slow down as orders pile up (two minutes)
+# make bench  the product beside its peers, in ten minutes (QUICK=1: a look, in two); docs/performance.md says how to read it
+# make bench-growth   how requests slow down as orders pile up, up to a million (three minutes)
 # make docs   write docs/configuration.md and docs/conformance.md anew
 # make screenshots   take the pictures in docs/images anew (it wants Chromium)
 # make clean  remove what the others made
@@ -10,7 +11,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-existing test lint bench-growth docs screenshots clean
+.PHONY: demo demo-existing test lint bench bench-growth docs screenshots clean
 
 demo: .venv/demo
 	@$(BIN)/python -m example_app
@@ -33,6 +34,9 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: .venv/bench
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick,--plots docs/images)
+
 bench-growth: .venv/test
 	$(BIN)/python -m benchmarks.growth
 
@@ -48,7 +52,7 @@ clean:
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # One environment for all; .venv/demo and .venv/test say which extra is installed in it.
-.venv/demo .venv/demo-existing .venv/test: .venv/%: setup.cfg pyproject.toml
+.venv/bench .venv/demo .venv/demo-existing .venv/test: .venv/%: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=…")'
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"

@@ -125,10 +125,10 @@ def drive(port: int, forms: list[dict[str, str]], connections: int, seconds: flo
     counts_from, ends = begun + seconds * WARM, begun + seconds
     cpu, taken = 0.0, []
     counting = False
-    while (now := time.perf_counter()) < ends:
+    while (now := time.perf_counter()) < ends or not taken:  # a slow moment of the machine is no empty round
         if not counting and now >= counts_from:
             counting, counts_from, cpu = True, now, time.process_time()
-        for key, _ in selector.select(ends - now):
+        for key, _ in selector.select(max(0.01, ends - now)):
             connection = key.data
             if connection.receive():
                 if counting:

@@ -9,10 +9,9 @@ import platform
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
-
-from pymongo import version as pymongo_version
 
 System = TypeVar("System")
 
@@ -92,7 +91,7 @@ def alternate(systems: Mapping[System, Callable[[], float]], rounds: int) -> dic
 
 def machine() -> str:
     """What the figures are from, in a line."""
-    return f"Python {platform.python_version()}, PyMongo {pymongo_version}, {os.cpu_count()} cores, {processor()}"
+    return f"Python {platform.python_version()}, PyMongo {version('pymongo')}, {os.cpu_count()} cores, {processor()}"
 
 
 def processor() -> str:
