@@ -9,9 +9,9 @@ import ipaddress
 import json
 import logging
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Flask, Request, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
@@ -34,9 +34,11 @@ from .errors import (
 from .hooks import UNAVAILABLE, Account, Order, as_network
 from .journal import Entry
 from .params import ABSENT, Params, clean
-from .state import State, current_state
+from .state import State, current_state, state_of
 
 log = logging.getLogger("flask_smmapi")
+
+T = TypeVar("T")
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 """Every method that the view answers itself: a blueprint's error handlers never see the 405 of its own URL."""
@@ -51,15 +53,15 @@ _DOCUMENTED: dict[int, type[SmmError]] = {
 
 def api(**_: Any) -> Response:
     """Answer one request. Variables in the prefix of a parent blueprint are the host's affair."""
-    state, entry = current_state(), g.smmapi_entry
+    sent, state, entry = _behind(request), current_state(), g.smmapi_entry
     dialect = state.dialect  # until the account is known
     try:
-        if request.method != "POST":
+        if sent.method != "POST":
             raise MethodNotAllowed
         with request_deadline():
-            params = _read_params()
+            params = _read_params(sent)
             entry.action = params.get("action")
-            account = _authenticate(state, params.get("key"))
+            account = _authenticate(state, sent, params.get("key"))
             entry.account = account.id
             dialect = DIALECTS[account.dialect or dialect.name]
             result = _perform(state.context, account, params)
@@ -74,8 +76,6 @@ def make_blueprint() -> Blueprint:
     """A blueprint that serves each app it is registered with by that app's own state and settings."""
     blueprint = Blueprint("smmapi", __name__)
     blueprint.url_value_preprocessor(_begin)
-    blueprint.url_value_preprocessor(_step_aside)
-    blueprint.url_value_preprocessor(_read_ahead)
     # Flask asks an app's handler of a status before a blueprint's handler of a class, so we have both.
     failures: tuple[int | type[Exception], ...] = (*default_exceptions, Exception)
     for failure in failures:
@@ -100,8 +100,16 @@ def _add_urls(setup: BlueprintSetupState) -> None:
 
 
 def _begin(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Begin the request's entry in the log."""
-    g.smmapi_entry, g.smmapi_key = Entry(), None
+    """Begin the request's entry in the log, and do what must come before any ``before_request`` function of the host.
+
+    A URL value preprocessor of a blueprint does, and runs for the blueprint's own requests alone.
+    """
+    context = _behind(g)
+    context.smmapi_entry, context.smmapi_key = Entry(), None
+    app, sent = _behind(current_app), _behind(request)
+    _step_aside(app)
+    if sent.method == "POST":
+        _read_ahead(sent, state_of(app).max_content_length)
 
 
 def _write_line(response: Response) -> Response:
@@ -112,15 +120,14 @@ def _write_line(response: Response) -> Response:
     return response
 
 
-def _step_aside(endpoint: str | None, values: dict[str, Any] | None) -> None:
+def _step_aside(app: Flask) -> None:
     """Keep the host's default limits and CSRF protection off our view: they know no API keys.
 
-    Both may be set up after us. A URL value preprocessor of a blueprint runs for its own requests alone, and before
-    any ``before_request`` function.
+    At each request, since both may be set up after us.
     """
-    for limiter in current_app.extensions.get("limiter", ()):
+    for limiter in app.extensions.get("limiter", ()):
         limiter.exempt(api)
-    exempt = getattr(current_app.extensions.get("csrf"), "exempt", None)
+    exempt = getattr(app.extensions.get("csrf"), "exempt", None)
     if exempt is not None:
         exempt(api)
 
@@ -140,23 +147,24 @@ def _order_of(result: Any) -> str | None:
     return record.id if isinstance(record, Order) else getattr(record, "order", None)
 
 
-def _authenticate(state: State, key: str | None) -> Account:
+def _authenticate(state: State, sent: Request, key: str | None) -> Account:
     g.smmapi_key = key
-    notify, caller = state.context.notify, (request.remote_addr, request.headers.get("User-Agent", ""))
+    notify, address = state.context.notify, sent.remote_addr
+    caller = address, sent.headers.get("User-Agent", "")
     try:
         state.throttle.check(*caller)
         try:
-            return _account(state, key)
+            return _account(state, key, address)
         except (InvalidKeyFormat, InvalidKey) as refused:
             state.throttle.fail(*caller)
-            notify("key_refused", address=request.remote_addr, text=str(refused))
+            notify("key_refused", address=address, text=str(refused))
             raise
     except TooManyFailedAttempts as blocked:
-        notify("caller_blocked", address=request.remote_addr, retry_after=blocked.retry_after)
+        notify("caller_blocked", address=address, retry_after=blocked.retry_after)
         raise
 
 
-def _account(state: State, key: str | None) -> Account:
+def _account(state: State, key: str | None, address: str | None) -> Account:
     if key is None or (state.key_pattern and not state.key_pattern.fullmatch(key)):
         raise InvalidKeyFormat
     if "\0" in key:  # nobody's, and an SQL database raises for it
@@ -166,7 +174,7 @@ def _account(state: State, key: str | None) -> Account:
         raise InvalidKey
     if not isinstance(account, Account):
         raise TypeError(f"The key lookup must answer an Account or None, not {type(account).__name__}.")
-    if not _is_allowed(request.remote_addr, account.allowed_ips):
+    if not _is_allowed(address, account.allowed_ips):
         raise InvalidKey
     return account
 
@@ -182,28 +190,29 @@ def _is_allowed(address: str | None, allowed: tuple[str, ...]) -> bool:
     return any(ip in as_network(entry) for entry in allowed)
 
 
-def _read_ahead(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Keep the body as it came, before a ``before_request`` function of the host can read it: a stream is read once."""
-    if request.method != "POST":
-        return
-    limit = request.max_form_memory_size = current_state().max_content_length
-    request.max_content_length = limit + 1  # a body without a length is cut there, and is seen to be too large
+def _read_ahead(sent: Request, limit: int) -> None:
+    """Keep the body as it came, before a ``before_request`` function of the host can read it: a stream is read once.
+
+    :param limit: bytes that it may have.
+    """
+    sent.max_form_memory_size = limit
+    sent.max_content_length = limit + 1  # a body without a length is cut there, and is seen to be too large
     try:
-        data = request.get_data()
+        data = sent.get_data()
     except RequestEntityTooLarge:
         raise RequestTooLarge from None
     except HTTPException:  # cut short
         raise UnreadableBody from None
     if len(data) > limit:
         raise RequestTooLarge
-    if request.content_length not in (None, len(data)):  # cut short, and the server has not said so
+    if sent.content_length not in (None, len(data)):  # cut short, and the server has not said so
         raise UnreadableBody
 
 
-def _read_params() -> Params:
+def _read_params(sent: Request) -> Params:
     """The parameters of the request's body, and the idempotency key of its header."""
-    params = clean(parse_body(request.get_data(), request.mimetype, request.mimetype_params))
-    header = request.headers.get("Idempotency-Key", "")
+    params = clean(parse_body(sent.get_data(), sent.mimetype, sent.mimetype_params))
+    header = sent.headers.get("Idempotency-Key", "")
     if header not in ABSENT:
         params["request_id"] = header
     return params
@@ -228,7 +237,7 @@ def _failed_before(failure: Exception) -> Response:
     if not isinstance(failure, HTTPException):
         if not isinstance(failure, SmmError):  # which a function of the host has raised, with the key perhaps
             with suppress(SmmError, HTTPException):
-                g.smmapi_key = _read_params().get("key")
+                g.smmapi_key = _read_params(_behind(request)).get("key")
         return _failed(failure, current_state().dialect)
     status = failure.code or 500
     text = _DOCUMENTED[status].text if status in _DOCUMENTED else failure.name
@@ -238,4 +247,10 @@ def _failed_before(failure: Exception) -> Response:
 
 
 def _json(body: bytes, status: int) -> Response:
-    return current_app.response_class(body, status, mimetype="application/json")
+    return current_app.response_class(body, status, content_type="application/json")
+
+
+def _behind(proxy: T) -> T:
+    """The object behind one of Flask's proxies, for whoever asks it several things: each look through one costs."""
+    behind: T = proxy._get_current_object()  # type: ignore[attr-defined]
+    return behind
