@@ -19,6 +19,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from flask import Flask
@@ -39,11 +40,15 @@ RETRY_STORAGE_AFTER = 5.0
 LOG_EVERY = 60.0
 """Seconds between two log entries about a storage that is down."""
 
+MOST_IN_MEMORY = 10_000
+"""Windows that are kept in memory, two for a caller with an address of its own: some 6 MB."""
+
 LOOKER = "smmapi-limiter-storage"
 """The name of the thread that looks."""
 
 # The strategy belongs into the key: the same key under another strategy is a type error in Redis.
 _NAMESPACE = ("smmapi", "failed", "moving-window")
+_OURS = "/".join(_NAMESPACE)
 
 # What a look asks for. A hit, since a server that takes no writes may still answer a ping; and one that is far from its
 # limit, since nothing is written when it is refused.
@@ -89,6 +94,7 @@ class Throttle:
         self._storage = _Storage(connect)
         self._per_caller = per_caller
         self._per_address = per_address
+        self._memory = _Bound(MOST_IN_MEMORY)
 
     def check(self, address: str | None, user_agent: str) -> None:
         """Let the caller pass, or not; counts nothing.
@@ -122,6 +128,8 @@ class Throttle:
             # Twice, since MongoDB's storage also refuses whoever loses the race for the first entry of all.
             if not limiter.hit(*limit) and not limiter.hit(*limit):
                 self._refuse(limiter, [limit])
+        if isinstance(limiter.storage, MemoryStorage):
+            self._memory.bound(limiter.storage)
 
     def _refuse(self, limiter: MovingWindowRateLimiter, blocked: list[tuple[Any, ...]]) -> None:
         if blocked:
@@ -136,6 +144,38 @@ class Throttle:
             *((item, *_NAMESPACE, "caller", network, agent) for item in self._per_caller),
             *((item, *_NAMESPACE, "address", network) for item in self._per_address),
         ]
+
+
+class _Bound:
+    """Keeps what we have in a storage in memory within bounds, so that failing from everywhere does not fill it.
+
+    :param most: windows that are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._look_at = most
+
+    def bound(self, storage: MemoryStorage) -> None:
+        """Forget a tenth if there are too many: those whose time is over, then those that count the least.
+
+        A caller that is blocked counts the most and is forgotten last. Of two with one count the older one goes.
+        """
+        if len(storage.events) < self._look_at:
+            return
+        ours = [(_weight(events), name) for name, events in list(storage.events.items()) if _OURS in name]
+        if len(ours) >= self._most:
+            for _, name in sorted(ours)[: len(ours) - self._most * 9 // 10]:
+                with storage.locks[name]:  # under which the storage's timer takes out what is over
+                    storage.clear(name)
+        self._look_at = len(storage.events) + self._most // 10  # what is left may be the host's
+
+
+def _weight(events: list[Any]) -> tuple[int, float]:
+    """What a window counts, and when it last did; *events* are those of a storage in memory, the newest one first."""
+    if not events or events[0].expiry <= time.time():
+        return 0, 0.0
+    return len(events), events[0].atime
 
 
 class _Storage:
@@ -314,6 +354,7 @@ def _moving_window(storage: Any) -> MovingWindowRateLimiter:
         return _InMemoryInstead(type(storage).__name__)
 
 
+@lru_cache(maxsize=1024)
 def _network(address: str | None) -> str:
     """What counts as one address: an IPv4 address, or the /64 that an IPv6 caller can move in freely."""
     try:

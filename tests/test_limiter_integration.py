@@ -18,9 +18,12 @@ import pytest
 from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
+from limits import parse_many
 from limits.storage import MemoryStorage, Storage
+from limits.strategies import MovingWindowRateLimiter
 
 from flask_smmapi import throttle
+from flask_smmapi.errors import TooManyFailedAttempts
 
 from .panel import WRONG_KEY, Panel, at_once
 from .test_throttle import MINUTE, STRICT, Clock, MeetingLookup, guess, guesses
@@ -371,3 +374,74 @@ def test_redis_killed_in_mid_run_and_started_again(
     look_again(patience, one)
     assert guesses(one, 10) == [401] * 10
     assert guesses(other, 1) == [429]
+
+
+# A storage in memory is not filled
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> MemoryStorage:
+    """The host's storage, of which we may have 20 windows: those of ten callers."""
+    monkeypatch.setattr(throttle, "MOST_IN_MEMORY", 20)
+    return MemoryStorage()
+
+
+def counting_in(storage: MemoryStorage) -> throttle.Throttle:
+    limits = parse_many("3 per hour"), parse_many("30 per hour")
+    return throttle.Throttle(lambda: MovingWindowRateLimiter(storage), *limits)
+
+
+def is_blocked(counted: throttle.Throttle, address: str) -> bool:
+    try:
+        counted.check(address, "agent")
+    except TooManyFailedAttempts:
+        return True
+    return False
+
+
+def fail_from(counted: throttle.Throttle, network: str, callers: int) -> None:
+    for number in range(callers):
+        counted.fail(f"{network}.{number}", "agent")
+
+
+def test_however_many_callers_fail_the_memory_holds_so_many_windows(small: MemoryStorage) -> None:
+    fail_from(counting_in(small), "192.0.2", 200)
+    assert 15 <= len(small.events) <= 20
+
+
+def test_a_caller_that_is_blocked_is_not_forgotten_for_those_that_failed_once(small: MemoryStorage) -> None:
+    counted = counting_in(small)
+    for _ in range(3):
+        counted.fail("203.0.113.1", "agent")
+    fail_from(counted, "192.0.2", 200)
+    assert is_blocked(counted, "203.0.113.1")
+
+
+def test_who_failed_last_is_remembered_before_who_failed_first(small: MemoryStorage) -> None:
+    fail_from(counting_in(small), "192.0.2", 200)
+    assert [name for name in small.events if "/192.0.2.0/" in name] == []
+    assert [name for name in small.events if "/192.0.2.199/" in name] != []
+
+
+def test_callers_whose_time_is_over_are_forgotten_first(small: MemoryStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(time, "time", clock)
+    counted = counting_in(small)
+    for address in ("203.0.113.1", "203.0.113.2"):
+        for _ in range(3):
+            counted.fail(address, "agent")
+        clock.forward(30 * MINUTE)
+    assert [is_blocked(counted, f"203.0.113.{number}") for number in (1, 2)] == [False, True]
+    fail_from(counted, "192.0.2", 200)
+    assert is_blocked(counted, "203.0.113.2")
+    assert [name for name in small.events if "/203.0.113.1/" in name] == []
+
+
+def test_what_the_host_counts_in_its_storage_is_left_there(small: MemoryStorage) -> None:
+    hosts = MovingWindowRateLimiter(small)
+    [limit] = parse_many("1 per hour")
+    for number in range(50):
+        hosts.hit(limit, f"visitor {number}")
+    fail_from(counting_in(small), "192.0.2", 200)
+    assert [number for number in range(50) if hosts.test(limit, f"visitor {number}")] == []
+    assert len(small.events) <= 50 + 22
