@@ -19,9 +19,12 @@ from .money import to_text
 from .statuses import ORDER_STATUSES
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def dumps(value: Any) -> bytes:
     """*value* as compact JSON, its keys in the order given."""
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _encode(value).encode()
 
 
 class Standard:

@@ -235,7 +235,7 @@ class Order:
     @property
     def cost(self) -> Decimal:
         """What the order costs now: the charge, less what is paid back."""
-        return subtract(self.charge, self.due_back)
+        return subtract(self.charge, self.due_back) if self.due_back else self.charge
 
 
 @dataclass(frozen=True, slots=True)

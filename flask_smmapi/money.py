@@ -89,6 +89,8 @@ def is_chargeable(amount: Decimal) -> bool:
 
 def to_text(amount: Decimal) -> str:
     """*amount* as the protocol writes it: exactly eight decimals, never an exponent."""
+    if isinstance(amount, Decimal) and amount.same_quantum(ZERO) and not amount.is_signed():
+        return f"{amount:f}"  # it has its eight places
     units = to_units(amount)
     whole, fraction = divmod(abs(units), SCALE)
     return f"{'-' if units < 0 else ''}{whole}.{fraction:08d}"

@@ -12,6 +12,8 @@ from typing import NamedTuple
 class OrderStatus(str, Enum):
     """The state of an order."""
 
+    __hash__ = str.__hash__  # Enum's own is written in Python, and each look into a table or a set below calls it
+
     UNPAID = "UNPAID"
     VOIDING = "VOIDING"
     AWAITING = "AWAITING"
