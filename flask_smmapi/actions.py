@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from marshmallow import Schema, ValidationError
+from marshmallow import Schema
 
 from .catalog import ServiceList, as_service_list
 from .errors import (
@@ -37,12 +37,13 @@ from .ids import new_id, parse_id, parse_number
 from .money import checked, price
 from .params import SEPARATORS, Params, split_ids, split_lines
 from .placement import Notify, Placement, now
-from .service_types import FIELDS, SERVICE_TYPES, build_schemas
+from .service_types import FIELDS, SERVICE_TYPES, build_schemas, load
 from .statuses import HIDDEN, REFILL_IN_FLIGHT, REFILLABLE
 
 T = TypeVar("T")
 
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{8,128}")
+_sorted_json = json.JSONEncoder(sort_keys=True).encode
 _OF_THE_ORDER = frozenset({"service", "link", *FIELDS})  # all else may differ between a request and its repeat
 
 
@@ -223,7 +224,7 @@ def _without_idle_dripfeed(params: Params) -> Params:
 
 def _fingerprint(params: Params) -> str:
     order = {name: _plain(name, text) for name, text in params.items() if name in _OF_THE_ORDER}
-    return hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_sorted_json(order).encode()).hexdigest()
 
 
 def _plain(name: str, text: str) -> str:
@@ -268,12 +269,7 @@ def _service(context: Context, account: Account, params: Params) -> Service:
 
 def _values(schema: Schema, required: tuple[str, ...], service: Service, params: Params) -> Mapping[str, Any]:
     """The parameters as values: first the required ones are checked, then the count, then the optional ones."""
-    values: Mapping[str, Any]
-    wrong: set[str] = set()
-    try:
-        values = schema.load(params)
-    except ValidationError as failure:
-        values, wrong = cast(Mapping[str, Any], failure.valid_data), set(failure.messages)
+    values, wrong = load(schema, params)
     _complain(wrong, required)
     _check_bounds(service, values)
     _check_dripfeed(service, params)

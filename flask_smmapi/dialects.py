@@ -18,7 +18,6 @@ from .ids import parse_number
 from .money import to_text
 from .statuses import ORDER_STATUSES
 
-
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
