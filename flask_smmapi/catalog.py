@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from collections.abc import Iterable, Iterator
 
 from .hooks import Service
@@ -20,6 +22,8 @@ class ServiceList:
         self._by_id = {service.id: service for service in reversed(self._services)}
         self.json: dict[str, bytes] = {}
         """The JSON of the list, by the name of the dialect that made it."""
+        self._packed: dict[str, bytes | None] = {}
+        self._versions: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Service]:
         return iter(self._services)
@@ -30,6 +34,23 @@ class ServiceList:
     def get(self, service_id: int) -> Service | None:
         """The service with that number, or None."""
         return self._by_id.get(service_id)
+
+    def packed(self, dialect: str) -> bytes | None:
+        """That JSON under gzip, from the second call on: who makes a list for each request needs none.
+
+        :param dialect: the name of one that has made the JSON.
+        """
+        if dialect not in self._packed:
+            self._packed[dialect] = None
+        elif self._packed[dialect] is None:
+            self._packed[dialect] = gzip.compress(self.json[dialect], mtime=0)
+        return self._packed[dialect]
+
+    def version(self, dialect: str) -> str:
+        """What changes when that JSON does, and is the same in every process."""
+        if dialect not in self._versions:
+            self._versions[dialect] = hashlib.sha256(self.json[dialect]).hexdigest()[:16]
+        return self._versions[dialect]
 
 
 def as_service_list(services: Iterable[Service]) -> ServiceList:

@@ -9,14 +9,17 @@ import ipaddress
 import json
 import logging
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, Request, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
+from werkzeug.http import parse_accept_header
 
 from .actions import ACTIONS, Answers, Context, RefillAnswers
 from .body import parse_body
+from .catalog import ServiceList
 from .deadline import request_deadline
 from .dialects import DIALECTS, Standard
 from .errors import (
@@ -66,7 +69,8 @@ def api(**_: Any) -> Response:
             dialect = DIALECTS[account.dialect or dialect.name]
             result = _perform(state.context, account, params)
             entry.order = _order_of(result)
-            response = _json(getattr(dialect, params["action"])(result), 200)
+            body = getattr(dialect, params["action"])(result)
+            response = _price_list(result, dialect, sent) if isinstance(result, ServiceList) else _json(body, 200)
     except Exception as failure:  # the edge: whatever a hook raises, the client gets JSON
         response = _failed(failure, dialect)
     return response
@@ -244,6 +248,23 @@ def _failed_before(failure: Exception) -> Response:
     response = _json(json.dumps({"error": text}).encode(), status)
     response.headers.extend(header for header in failure.get_headers() if header[0] != "Content-Type")
     return response
+
+
+def _price_list(services: ServiceList, dialect: Standard, sent: Request) -> Response:
+    """The answer with that list and its version; under gzip for whoever takes that."""
+    takes_gzip = _takes_gzip(sent.headers.get("Accept-Encoding", ""))
+    packed = services.packed(dialect.name) if takes_gzip else None
+    response = _json(packed or services.json[dialect.name], 200)
+    response.headers["ETag"] = f'W/"{services.version(dialect.name)}"'
+    response.headers["Vary"] = "Accept-Encoding"
+    if packed:
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+@lru_cache(maxsize=64)  # a client sends the same each time
+def _takes_gzip(accept_encoding: str) -> bool:
+    return parse_accept_header(accept_encoding).quality("gzip") > 0
 
 
 def _json(body: bytes, status: int) -> Response:

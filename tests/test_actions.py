@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -24,6 +25,12 @@ TOO_LATE = [OrderStatus(code) for code in ("PROCESSING", "IN_PROGRESS", "COMPLET
 def ask(panel: Panel, action: str, **params: Any) -> Any:
     """Send JSON with the account's key; the answer's body."""
     return panel.send(json={"key": panel.key, "action": action, **params}).json
+
+
+def ask_for_services(panel: Panel, accept: str = "") -> Any:
+    """The answer as it came."""
+    headers = {"Accept-Encoding": accept} if accept else {}
+    return panel.app.test_client().post("/api/v2", data={"key": panel.key, "action": "services"}, headers=headers)
 
 
 def other_account(panel: Panel, **fields: Any) -> str:
@@ -337,6 +344,42 @@ class TestServices:
         panel.store.set_services([])
         answer = panel.post("services")
         assert (answer.status, answer.json) == (200, [])
+
+    def test_a_list_that_is_asked_for_again_is_packed_for_who_accepts_that(self, panel: Panel) -> None:
+        plain = ask_for_services(panel)
+        first, again, third = (ask_for_services(panel, "br, gzip;q=0.5") for _ in range(3))
+        assert [answer.headers.get("Content-Encoding") for answer in (first, again, third)] == [None, "gzip", "gzip"]
+        assert [first.data, gzip.decompress(again.data), gzip.decompress(third.data)] == [plain.data] * 3
+        assert again.content_length == len(again.data)
+        assert {answer.headers["Vary"] for answer in (plain, first, again)} == {"Accept-Encoding"}
+
+    @pytest.mark.parametrize("accept", ["", "identity", "br", "gzip;q=0", "nonsense;;"])
+    def test_nobody_else_gets_it_packed(self, panel: Panel, accept: str) -> None:
+        for _ in range(2):
+            ask_for_services(panel, "gzip")
+        answer = ask_for_services(panel, accept)
+        assert "Content-Encoding" not in answer.headers
+        assert len(answer.get_json()) == len(panel.store.catalog(panel.account))
+
+    def test_a_host_that_makes_a_list_for_each_request_has_none_packed_in_vain(self) -> None:
+        panel = Panel(catalog=lambda account: [service(1)])
+        answers = [ask_for_services(panel, "gzip") for _ in range(3)]
+        assert [answer.get_json()[0]["service"] for answer in answers] == [1] * 3
+        assert len({answer.headers["ETag"] for answer in answers}) == 1
+
+    def test_the_version_changes_with_the_list_and_the_dialect_alone(self, panel: Panel) -> None:
+        def version() -> str:
+            return ask_for_services(panel, "gzip").headers["ETag"]
+
+        panel.store.set_services([service(1)])
+        before = [version() for _ in range(3)]
+        panel.store.set_services([service(1, rate=Decimal(2))])
+        dearer = version()
+        panel.store.set_services([service(1)])
+        assert [version(), version()] == before[:2]
+        assert len({*before, dearer}) == 2
+        panel.store.change_account(panel.account.id, dialect="panel")
+        assert version() not in (*before, dearer)
 
     def test_a_new_price_list_is_seen_at_once(self, panel: Panel) -> None:
         panel.store.set_services([service(1)])
