@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from marshmallow import Schema
 
@@ -32,7 +32,7 @@ from .errors import (
     SmmError,
     TooManyIds,
 )
-from .hooks import Account, Catalog, Order, OrderStore, Refill, Service, Wallet
+from .hooks import Account, Catalog, Order, OrderState, OrderStore, Refill, Service, Wallet
 from .ids import new_id, parse_id, parse_number
 from .money import checked, price
 from .params import SEPARATORS, Params, split_ids, split_lines
@@ -41,6 +41,10 @@ from .service_types import FIELDS, SERVICE_TYPES, build_schemas, load
 from .statuses import HIDDEN, REFILL_IN_FLIGHT, REFILLABLE
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Order | OrderState)
+
+Find: TypeAlias = Callable[[Any, Sequence[str | int]], Iterable[S]]
+"""Reads orders of one account, or their states, by their ids."""
 
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{8,128}")
 _sorted_json = json.JSONEncoder(sort_keys=True).encode
@@ -124,16 +128,17 @@ def quote(context: Context, account: Account, params: Params) -> Decimal:
     return _draft(context, account, _without_idle_dripfeed(params), key=None, fingerprint="").charge
 
 
-def status(context: Context, account: Account, params: Params) -> Answers[Order]:
+def status(context: Context, account: Account, params: Params) -> Answers[Order | OrderState]:
     """What became of one order or many."""
     written, many = _requested(params, "order", "orders", context.max_ids)
-    return Answers(_find_orders(context, account, written), many)
+    find: Find[Order | OrderState] = getattr(context.orders, "find_states", context.orders.find)
+    return Answers(_found(find, account, written), many)
 
 
 def cancel(context: Context, account: Account, params: Params) -> Answers[Order]:
     """Cancel one order or many that nobody works on yet."""
     written, many = _requested(params, "order", "orders", context.max_ids)
-    return _answers(_find_orders(context, account, written), many, context.placement.cancel)
+    return _answers(find_orders(context, account, written), many, context.placement.cancel)
 
 
 def refill(context: Context, account: Account, params: Params) -> RefillAnswers:
@@ -142,7 +147,7 @@ def refill(context: Context, account: Account, params: Params) -> RefillAnswers:
     written, many = [params.get("refill", "").strip()], False
     if not by_document:
         written, many = _requested(params, "order", "orders", context.max_ids)
-    found = _find_orders(context, account, written)
+    found = find_orders(context, account, written)
     order_ids = [order.id for _, order in found if isinstance(order, Order)]
     refills = list(context.orders.find_refills(account.id, order_ids)) if order_ids else []
     answers = _answers(found, many, lambda order: _refill(context, order, refills))
@@ -188,12 +193,17 @@ def _requested(params: Params, one: str, many: str, max_ids: int) -> tuple[list[
     return written, many in params or "," in text
 
 
-def _find_orders(context: Context, account: Account, written: Iterable[str]) -> list[tuple[str, Order | SmmError]]:
+def find_orders(context: Context, account: Account, written: Iterable[str]) -> list[tuple[str, Order | SmmError]]:
     """Each id as written, with its order; all of them are read at once."""
+    return _found(context.orders.find, account, written)
+
+
+def _found(find: Find[S], account: Account, written: Iterable[str]) -> list[tuple[str, S | SmmError]]:
+    """Each id as written, with what *find* gives for it."""
     parsed = {text: parse_id(text) for text in written}
     ids = list({id_: None for id_ in parsed.values() if id_ is not None})
-    found = context.orders.find(account.id, ids) if ids else ()
-    known: dict[str | int | None, Order] = {}
+    found = find(account.id, ids) if ids else ()
+    known: dict[str | int | None, S] = {}
     for order in found:
         if order.status not in HIDDEN:
             known[order.id] = known[order.number] = order

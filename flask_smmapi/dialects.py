@@ -13,7 +13,7 @@ from typing import Any
 from .actions import Answers, Balance, RefillAnswers
 from .catalog import ServiceList
 from .errors import SmmError, UnreadableBody
-from .hooks import Order, Refill, Service
+from .hooks import Order, OrderState, Refill, Service
 from .ids import parse_number
 from .money import to_text
 from .statuses import ORDER_STATUSES
@@ -44,7 +44,7 @@ class Standard:
     def add(self, result: Order) -> bytes:
         return dumps({"order": result.id})
 
-    def status(self, result: Answers[Order]) -> bytes:
+    def status(self, result: Answers[Order | OrderState]) -> bytes:
         """A map in both forms, so an unknown order is no failed request."""
         return dumps({written: _answer(order, self._order) for written, order in result.items})
 
@@ -81,7 +81,7 @@ class Standard:
             "cancel": service.cancel,
         }
 
-    def _order(self, order: Order) -> dict[str, Any]:
+    def _order(self, order: Order | OrderState) -> dict[str, Any]:
         return {
             "charge": to_text(order.cost),
             "start_count": str(order.start_count),
@@ -110,7 +110,7 @@ class Panel(Standard):
     def add(self, result: Order) -> bytes:
         return dumps({"order": result.number})
 
-    def status(self, result: Answers[Order]) -> bytes:
+    def status(self, result: Answers[Order | OrderState]) -> bytes:
         """Flat for one order, known or not; a map in the form for many."""
         return super().status(result) if result.many else dumps(_answer(_only(result), self._order))
 
@@ -125,7 +125,7 @@ class Panel(Standard):
         more = {"dripfeed": service.dripfeed, "desc": service.desc, "average_time": service.average_time}
         return {**super()._service(service), **{name: value for name, value in more.items() if value is not None}}
 
-    def _order(self, order: Order) -> dict[str, Any]:
+    def _order(self, order: Order | OrderState) -> dict[str, Any]:
         word = ORDER_STATUSES[order.status].panel_word
         return {**super()._order(order), "status": word, **_progress(order)}
 
@@ -133,7 +133,7 @@ class Panel(Standard):
 DIALECTS: dict[str, Standard] = {dialect.name: dialect for dialect in (Standard(), Panel())}
 
 
-def _progress(order: Order) -> dict[str, Any]:
+def _progress(order: Order | OrderState) -> dict[str, Any]:
     """How far a drip-feed or a subscription is, once an order was placed for one of its runs or posts."""
     if not order.children:
         return {}

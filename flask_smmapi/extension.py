@@ -130,7 +130,7 @@ class SmmApi:
 
         :raises IncorrectOrderId: if the account has none.
         """
-        return _only(actions.status(self._context, account, {"order": _id(order)}))
+        return _only(actions.Answers(actions.find_orders(self._context, account, [_id(order)]), many=False))
 
     def services(self, account: Account) -> ServiceList:
         """The price list of *account*."""

@@ -239,6 +239,27 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderState:
+    """As much of an :class:`Order` as ``status`` answers; the fields are the order's of those names."""
+
+    id: str
+    number: int
+    status: OrderStatus
+    params: Mapping[str, str]
+    charge: Decimal
+    due_back: Decimal
+    currency: str
+    start_count: int
+    remains: int
+    children: tuple[int, ...]
+
+    @property
+    def cost(self) -> Decimal:
+        """What the order costs now, as :attr:`Order.cost`."""
+        return subtract(self.charge, self.due_back) if self.due_back else self.charge
+
+
+@dataclass(frozen=True, slots=True)
 class Refill:
     """One request to refill an order.
 
@@ -371,6 +392,14 @@ class WorkQueue(Protocol):
     @abstractmethod
     def refills_waiting(self, statuses: Sequence[RefillStatus], before: datetime, /, *, limit: int) -> Iterable[Refill]:
         """Like :meth:`waiting`, for refills."""
+
+
+class StateReader(Protocol[Id]):
+    """What an order store may do besides: read no more than is answered. ``status`` reads whole orders without it."""
+
+    @abstractmethod
+    def find_states(self, account: Id, ids: Sequence[str | int], /) -> Iterable[OrderState]:
+        """Like :meth:`OrderStore.find`, of each order its state."""
 
 
 LinkCheck: TypeAlias = Callable[[str], bool]

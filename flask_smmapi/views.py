@@ -34,7 +34,7 @@ from .errors import (
     TooManyFailedAttempts,
     UnreadableBody,
 )
-from .hooks import UNAVAILABLE, Account, Order, as_network
+from .hooks import UNAVAILABLE, Account, Order, OrderState, as_network
 from .journal import Entry
 from .params import ABSENT, Params, clean
 from .state import State, current_state, state_of
@@ -148,7 +148,7 @@ def _order_of(result: Any) -> str | None:
     """The one order that a result is about."""
     answers = result.answers if isinstance(result, RefillAnswers) else result
     record = answers.items[0][1] if isinstance(answers, Answers) and not answers.many else answers
-    return record.id if isinstance(record, Order) else getattr(record, "order", None)
+    return record.id if isinstance(record, Order | OrderState) else getattr(record, "order", None)
 
 
 def _authenticate(state: State, sent: Request, key: str | None) -> Account:

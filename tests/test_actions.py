@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from flask_smmapi import Account, Order, OrderStatus, Service
+from flask_smmapi import Account, Order, OrderState, OrderStatus, Service
 from flask_smmapi.placement import Placement
 from flask_smmapi.stores.memory import MemoryStore
 
@@ -306,6 +307,31 @@ class TestCancel:
         panel.store.set_services([service(DEFAULT, cancel=False), service(BARE)])
         assert panel.post("cancel", order=order.id).json == {"cancel": 1}
         assert panel.post("cancel", order=bare.id).json == NOT_ELIGIBLE
+
+
+class TestStates:
+    """What an order store may have besides, so that it reads less."""
+
+    @pytest.mark.parametrize("dialect", ["standard", "panel"])
+    def test_status_is_answered_of_them_alone(self, monkeypatch: pytest.MonkeyPatch, dialect: str) -> None:
+        panel = Panel(dialect=dialect)
+        canceled, dripfed = panel.place(), panel.place(DRIPFEED, runs=2, interval=5)
+        panel.smmapi.cancel(panel.account, canceled.id)
+        panel.store.replace(replace(panel.read(dripfed), children=(7, 8), start_count=3))
+        asked = {"orders": f"{canceled.id},{dripfed.number},{NOBODYS}"}
+        of_orders = panel.post("status", **asked).json
+        names = [field.name for field in fields(OrderState)]
+        found = panel.store.find(panel.account.id, [canceled.id, dripfed.number])
+        states = [OrderState(*[getattr(order, name) for name in names]) for order in found]
+        monkeypatch.setattr(panel.store, "find_states", lambda account, ids: states, raising=False)
+        monkeypatch.setattr(panel.store, "find", lambda account, ids: [])
+        assert panel.post("status", **asked).json == of_orders
+        assert of_orders[canceled.id]["charge"] == "0.00000000"
+
+    def test_from_python_an_order_is_whole(self, monkeypatch: pytest.MonkeyPatch, panel: Panel) -> None:
+        order = panel.place()
+        monkeypatch.setattr(panel.store, "find_states", lambda account, ids: [], raising=False)
+        assert panel.smmapi.status(panel.account, order.id) == order
 
 
 class TestServices:

@@ -156,6 +156,8 @@ CAUGHT: Mapping[type[hosts.Right], str] = {
     hosts.ForgetsWhatIsOwed: "test_unsettled_orders_of_all_accounts test_reconcile_pays_back_once",
     hosts.UnsettledOfOneAccount: "test_unsettled_orders_of_all_accounts",
     hosts.UnsettledOfAnyAge: "test_unsettled_orders_of_all_accounts test_reconcile_leaves_young_orders_alone",
+    hosts.StatesOfAnybody: "test_states_are_those_of_the_orders",
+    hosts.StatesWithoutRefunds: "test_states_are_those_of_the_orders",
     hosts.OneQueue: "test_a_store_has_both_queues_or_none",
     hosts.QueueOfOneAccount: "test_what_waits_is_found_across_accounts",
     hosts.QueueOfAnyStatus: "test_what_waits_is_found_across_accounts",

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType, SimpleNamespace
@@ -17,10 +17,10 @@ from typing import Any
 
 from flask import Flask, current_app
 
-from flask_smmapi import Account, Order, OrderStatus, Refill, Service, ServiceList, SmmApi
+from flask_smmapi import Account, Order, OrderState, OrderStatus, Refill, Service, ServiceList, SmmApi
 from flask_smmapi.hooks import AccountId
 from flask_smmapi.keys import PATTERN
-from flask_smmapi.money import from_units, price, to_units
+from flask_smmapi.money import ZERO, from_units, price, to_units
 from flask_smmapi.statuses import HIDDEN, RefillStatus, is_allowed
 from flask_smmapi.stores.memory import MemoryStore, Movement, _Purse
 from flask_smmapi.testing import Host
@@ -1064,6 +1064,29 @@ class UnsettledOfAnyAge(Right):
 
     def unsettled(self, before: datetime) -> Iterable[Order]:
         return super().unsettled(before + timedelta(days=365))
+
+
+class States(Right):
+    """Gives the states of orders; no mistake so far."""
+
+    def find_states(self, account: AccountId, ids: Any) -> Any:
+        names = [field.name for field in fields(OrderState)]
+        return [OrderState(*[getattr(order, name) for name in names]) for order in super().find(account, ids)]
+
+
+class StatesOfAnybody(States):
+    """The query for the states names no account."""
+
+    def find_states(self, account: AccountId, ids: Any) -> Any:
+        accounts = {order.account for order in self._orders.values()}
+        return [state for each in accounts for state in super(StatesOfAnybody, self).find_states(each, ids)]
+
+
+class StatesWithoutRefunds(States):
+    """What was paid back is no column of the query for the states."""
+
+    def find_states(self, account: AccountId, ids: Any) -> Any:
+        return [replace(state, due_back=ZERO) for state in super().find_states(account, ids)]
 
 
 # Order stores: work that waits

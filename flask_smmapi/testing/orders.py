@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ..hooks import AccountId, Order, OrderStore, Refill
+from ..hooks import AccountId, Order, OrderState, OrderStore, Refill
 from ..ids import new_id
 from ..money import MAX_UNITS, from_units
 from ..statuses import HIDDEN, OrderStatus, RefillStatus
@@ -66,6 +66,12 @@ def draft(account: AccountId, **changes: Any) -> Order:
         reason="the link is private 😀",
     )
     return replace(order, **changes)
+
+
+def state_of(found: Order | OrderState) -> dict[str, Any]:
+    """What *found* says of an order's state."""
+    state = {field.name: getattr(found, field.name) for field in fields(OrderState)}
+    return {**state, "params": dict(found.params)}
 
 
 def a_key() -> str:
@@ -262,6 +268,18 @@ class OrderStoreContract(Contract):
         assert orders.find_by_key(other, order.idempotency_key) is None
         assert order.id not in {found.id for found in orders.list(other)}
         assert list(orders.find_refills(other, [refill.id, refill.number, order.id])) == []
+
+    @duty(
+        "The states of orders, where a store gives them, are what find gives.",
+        likely="find_states does not name the account, knows no numbers, or leaves out what was paid back.",
+    )
+    def test_states_are_those_of_the_orders(self, orders: OrderStore, me: AccountId, other: AccountId) -> None:
+        read = getattr(orders, "find_states", orders.find)
+        mine = [orders.add(self.draft(me, status=status, due_back=from_units(7))) for status in OrderStatus]
+        ids: list[str | int] = [*(order.id for order in mine[::2]), *(order.number for order in mine[1::2])]
+        others = orders.add(self.draft(other))
+        states = [state_of(found) for found in read(me, [*ids, others.id, others.number, new_id()])]
+        assert sorted(states, key=lambda state: state["number"]) == [state_of(order) for order in mine]
 
     # Idempotency keys
 

@@ -57,7 +57,7 @@ class Shop:
         return _only(actions.cancel(self.context, self.account, {"order": order.id}))
 
     def read(self, order: Order) -> Order:
-        return _only(actions.status(self.context, self.account, {"order": order.id}))
+        return _only(actions.Answers(actions.find_orders(self.context, self.account, [order.id]), many=False))
 
     def move(self, order: Order, status: OrderStatus) -> Order:
         """The order in *status*, as the owner's work puts it there."""

@@ -16,10 +16,20 @@ from bson.objectid import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from ...hooks import AccountId, Order, Refill
+from ...hooks import AccountId, Order, OrderState, Refill
 from ...statuses import HIDDEN, OrderStatus, RefillStatus
 from .connection import Connection
-from .records import Corrupt, from_order, from_refill, to_order, to_refill, whole
+from .records import (
+    OF_ITS_STATE,
+    Corrupt,
+    Doc,
+    from_order,
+    from_refill,
+    to_order,
+    to_order_state,
+    to_refill,
+    whole,
+)
 
 BLOCK = 100
 """Numbers that a process reserves at once."""
@@ -98,15 +108,26 @@ class Orders:
         self._numbers.catch_up(whole(newest, "number"))
 
     def find(self, account: AccountId, ids: Sequence[str | int]) -> Iterable[Order]:
+        with self._connection.verb():
+            return [to_order(doc) for doc in self._find_docs(account, ids)]
+
+    def find_states(self, account: AccountId, ids: Sequence[str | int]) -> Iterable[OrderState]:
+        with self._connection.verb():
+            return [to_order_state(doc) for doc in self._find_docs(account, ids, OF_ITS_STATE)]
+
+    def _find_docs(
+        self, account: AccountId, ids: Sequence[str | int], fields: Sequence[str] | None = None
+    ) -> Iterable[Doc]:
+        """The documents of those orders; of each these *fields*, or all."""
         objects, numbers = _split(ids)
         collection = self._connection["orders"]
-        with self._connection.verb():
-            if not numbers:
-                # Else the server may prefer the account's index, for an account that has few orders, and keep to it.
-                found = collection.find({"account": account, "_id": {"$in": objects}}).hint("_id_")
-            else:
-                found = collection.find(_either(account, _id=objects, number=numbers))
-            return [to_order(doc) for doc in found]
+        found: Iterable[Doc]
+        if not numbers:
+            # Else the server may prefer the account's index, for an account that has few orders, and keep to it.
+            found = collection.find({"account": account, "_id": {"$in": objects}}, fields).hint("_id_")
+        else:
+            found = collection.find(_either(account, _id=objects, number=numbers), fields)
+        return found
 
     def find_by_key(self, account: AccountId, idempotency_key: str) -> Order | None:
         with self._connection.verb():

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from bson.int64 import Int64
 from bson.objectid import ObjectId
 
-from ...hooks import Account, AccountId, Order, Refill, Service
+from ...hooks import Account, AccountId, Order, OrderState, Refill, Service
 from ...money import from_units, to_units
 from ...owner import KEY_ID, LIST_PRICES, KeyInfo, Prices, StatementLine
 from ...statuses import HIDDEN, OrderStatus, RefillStatus
@@ -165,12 +165,41 @@ def from_service(service: Service, edition: int, position: int) -> dict[str, Any
     }
 
 
-@_reader
-def to_order(doc: Doc) -> Order:
-    charge, due_back, paid_back = whole(doc, "charge"), whole(doc, "due_back"), whole(doc, "paid_back")
-    count, remains = whole(doc, "count"), whole(doc, "remains")
+_AMOUNTS = ("charge", "due_back", "paid_back", "count", "remains")
+
+
+def _amounts(doc: Doc) -> tuple[int, int, int, int, int]:
+    """What an order costs and counts."""
+    charge, due_back, paid_back, count, remains = (whole(doc, name) for name in _AMOUNTS)
     if not 0 <= paid_back <= due_back <= charge or not 0 <= remains <= count:
         raise Corrupt(doc, "0 <= paid_back <= due_back <= charge and 0 <= remains <= count do not hold")
+    return charge, due_back, paid_back, count, remains
+
+
+OF_ITS_STATE = ("number", "status", "params", "currency", "start_count", "children", *_AMOUNTS)
+"""The fields that :func:`to_order_state` reads."""
+
+
+@_reader
+def to_order_state(doc: Doc) -> OrderState:
+    charge, due_back, _, _, remains = _amounts(doc)
+    return OrderState(
+        id=str(doc["_id"]),
+        number=whole(doc, "number"),
+        status=OrderStatus(doc["status"]),
+        params=field(doc, "params", dict),
+        charge=from_units(charge),
+        due_back=from_units(due_back),
+        currency=field(doc, "currency", str),
+        start_count=whole(doc, "start_count"),
+        remains=remains,
+        children=_wholes(doc, "children"),
+    )
+
+
+@_reader
+def to_order(doc: Doc) -> Order:
+    charge, due_back, paid_back, count, remains = _amounts(doc)
     return Order(
         id=str(doc["_id"]),
         account=doc["account"],
