@@ -38,7 +38,8 @@ class Standard:
     def services(self, result: ServiceList) -> bytes:
         """Made once for each price list."""
         if self.name not in result.json:
-            result.json[self.name] = dumps([self._service(service) for service in result])
+            rows = (_encode(self._service(service)) for service in result)  # each on its own: a list is long
+            result.json[self.name] = f"[{','.join(rows)}]".encode()
         return result.json[self.name]
 
     def add(self, result: Order) -> bytes:

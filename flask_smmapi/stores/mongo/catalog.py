@@ -21,6 +21,9 @@ from .records import Doc, from_prices, from_service, to_prices, to_service, whol
 FRESH_FOR = 2.0
 """Seconds that a copy is used before it is asked whether another edition counts by now."""
 
+ROWS_AT_ONCE = 1_000
+"""Rows of the list that are fetched, and in memory as documents, at a time."""
+
 MAX_ACCOUNTS = 10_000
 """Accounts whose prices are kept in memory."""
 
@@ -175,7 +178,7 @@ class PriceList:
         while edition != self._edition:
             with self._connection.verb():
                 rows = self._connection["services"].find({"edition": edition}).sort("position", 1)
-                services = ServiceList(map(to_service, rows))
+                services = ServiceList(map(to_service, rows.batch_size(ROWS_AT_ONCE)))
             read, edition = edition, self._current_edition()
             if read == edition:  # else its rows may have been deleted while they were read
                 self._services, self._edition = services, edition
