@@ -17,7 +17,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -174,7 +174,7 @@ _SERVICE_FIELDS: dict[str, type] = {
 _MAY_BE_NONE = frozenset({"desc", "average_time"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Order:
     """One order. A store keeps every field and gives it back equal, but for `number` and `revision`, which it sets.
 
@@ -236,6 +236,17 @@ class Order:
     def cost(self) -> Decimal:
         """What the order costs now: the charge, less what is paid back."""
         return subtract(self.charge, self.due_back) if self.due_back else self.charge
+
+    def changed(self, **changes: Any) -> Order:
+        """The order with *changes* of its fields, as :func:`dataclasses.replace` gives it in ten times the time.
+
+        :raises TypeError: if there is no such field.
+        """
+        if unknown := changes.keys() - Order.__dataclass_fields__.keys():
+            raise TypeError(f"An order has no {', '.join(sorted(unknown))}.")
+        order = object.__new__(Order)
+        order.__dict__.update(self.__dict__, **changes)
+        return order
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple, TypeAlias
 
@@ -268,8 +267,8 @@ class Placement:
 
     def write(self, order: Order, **changes: Any) -> Order | None:
         """*order* with these changes, as it is stored then; None if somebody else has changed it meanwhile."""
-        changed = replace(order, **changes)
-        return replace(changed, revision=order.revision + 1) if self._orders.replace(changed) else None
+        changed = order.changed(**changes)
+        return changed.changed(revision=order.revision + 1) if self._orders.replace(changed) else None
 
     def _find(self, order: Order) -> Order | None:
         return next(iter(self._orders.find(order.account, [order.id])), None)

@@ -18,9 +18,9 @@ CALLS = {
     "services": 440,
     "status of 1": 474,
     "status of 100": 2157,
-    "add": 820,
-    "add with a key": 882,
-    "cancel": 750,
+    "add": 718,
+    "add with a key": 780,
+    "cancel": 599,
     "refill": 529,
     "refused key": 475,
 }

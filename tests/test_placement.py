@@ -21,6 +21,7 @@ from flask_smmapi.placement import Placement
 from flask_smmapi.service_types import build_schemas
 from flask_smmapi.statuses import HIDDEN
 from flask_smmapi.stores.memory import MemoryStore
+from flask_smmapi.testing.orders import draft
 
 from .panel import LINK, SERVICES
 from .steps import KILLS, Broken, Kill, Killed, Killing, TakingTurns, Turns, every_order
@@ -503,3 +504,12 @@ def test_a_charge_beyond_64_bits_is_not_affordable() -> None:
     with pytest.raises(NotEnoughFunds):
         add(store, service=1, quantity=10**9)
     assert everything(store) == []
+
+
+def test_a_changed_order_is_what_replace_makes_of_it() -> None:
+    order = draft(ACCOUNT.id)
+    changed = order.changed(status=OrderStatus.PARTIAL, remains=3, children=(5,))
+    assert changed == replace(order, status=OrderStatus.PARTIAL, remains=3, children=(5,))
+    assert (order.status, order.children) == (OrderStatus.AWAITING, (7, 2**31))
+    with pytest.raises(TypeError, match=r"^An order has no colour, state\.$"):
+        order.changed(state=OrderStatus.PARTIAL, colour="red")

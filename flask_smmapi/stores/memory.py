@@ -425,7 +425,7 @@ class MemoryStore:
                 earlier = self._keyed.setdefault((order.account, key), order.id)
                 if earlier != order.id:
                     return self._orders[earlier]
-            stored = replace(order, number=next(self._numbers))
+            stored = order.changed(number=next(self._numbers))
             self._orders[order.id] = stored
             self._order_ids[order.account, stored.number] = order.id
             return stored
@@ -446,7 +446,7 @@ class MemoryStore:
             stored = self._orders.get(order.id)
             if stored is None or stored.revision != order.revision:
                 return False
-            self._orders[order.id] = replace(order, revision=order.revision + 1)
+            self._orders[order.id] = order.changed(revision=order.revision + 1)
             return True
 
     def drop(self, order: Order) -> None:

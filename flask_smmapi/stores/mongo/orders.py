@@ -87,7 +87,7 @@ class Orders:
     def add(self, order: Order) -> Order:
         with self._connection.verb():
             while True:
-                stored = replace(order, number=self._numbers.take())
+                stored = order.changed(number=self._numbers.take())
                 try:
                     self._connection["orders"].insert_one(from_order(stored))
                     return stored
