@@ -24,6 +24,9 @@ FRESH_FOR = 2.0
 ROWS_AT_ONCE = 1_000
 """Rows of the list that are fetched, and in memory as documents, at a time."""
 
+LIST_TIMEOUT = 10.0
+"""Seconds that reading the whole list may take, if the request has so much left: ten thousand rows are many fetches."""
+
 MAX_ACCOUNTS = 10_000
 """Accounts whose prices are kept in memory."""
 
@@ -176,7 +179,7 @@ class PriceList:
     def _refresh(self) -> None:
         edition = self._current_edition()
         while edition != self._edition:
-            with self._connection.verb():
+            with self._connection.verb(LIST_TIMEOUT):
                 rows = self._connection["services"].find({"edition": edition}).sort("position", 1)
                 services = ServiceList(map(to_service, rows.batch_size(ROWS_AT_ONCE)))
             read, edition = edition, self._current_edition()
