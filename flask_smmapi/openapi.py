@@ -50,7 +50,7 @@ _FORMS: dict[type[fields.Field[Any]], Json] = {
 }
 """What a value may look like: numbers may be text, and lists text with a line an entry, or arrays."""
 
-_ID: Json = {"type": ["string", "integer"], "minLength": 1, "minimum": 0}
+_ID: Json = {"type": ["string", "integer"], "pattern": "[^\\s,]", "minimum": 0}
 _IDS: Json = {**_ID, "type": ["string", "integer", "array"], "minItems": 1, "items": _ID}
 _ASKED: dict[str, Json] = {
     "service": {"type": ["string", "integer"], "pattern": "^[0-9]{1,18}$", "minimum": 0},
@@ -58,6 +58,9 @@ _ASKED: dict[str, Json] = {
     **dict.fromkeys(("order", "refill"), _ID),
     **dict.fromkeys(("orders", "refills"), _IDS),
 }
+
+_UNKNOWN: Json = {"type": ["string", "number", "boolean", "null"]}
+"""What a parameter may be that nobody reads: only the lists that are known may nest."""
 
 
 def build(url: str, title: str, dialect: str, max_ids: int) -> Json:
@@ -114,6 +117,7 @@ def _orders(plugin: MarshmallowPlugin) -> Iterator[tuple[str, Json]]:
                 "type": "object",
                 "properties": {**own["properties"], **converted["properties"]},
                 "required": [*own["required"], *SERVICE_TYPES[type_].required],
+                "additionalProperties": _UNKNOWN,
             },
         )
 
@@ -139,6 +143,7 @@ def _action(name: str, words: Action) -> Json:
         "type": "object",
         "properties": {"key": {"type": "string", "description": "Your API key."}, "action": {"const": name}, **own},
         "required": ["key", "action", *(asked.name for asked in words.params if asked.needed == "required")],
+        "additionalProperties": _UNKNOWN,
     }
     one_of_them = [{"required": [asked.name]} for asked in words.params if asked.needed == ONE_OF_THESE]
     return {**schema, "anyOf": one_of_them} if one_of_them else schema

@@ -116,6 +116,10 @@ def test_each_answer_has_the_form_that_is_told(operation: Any, takes: Any) -> No
         {"key": "k", "action": "add", "service": 1},
         {"key": "k", "action": "add", "service": "1e3", "link": "x", "quantity": "10"},
         {"key": "k", "action": "add", "service": 1, "link": "x", "quantity": -1, "request_id": "short"},
+        {"key": "k", "action": "add", "service": 1, "link": "x", "quantity": 10, "unknown": ["nested"]},
+        {"key": "k", "action": "balance", "unknown": {}},
+        {"key": "k", "action": "status", "order": " "},
+        {"key": "k", "action": "status", "orders": ","},
     ],
 )
 def test_what_the_server_would_refuse_whatever_the_service_is_no_request(body: Any, takes: Any) -> None:
