@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from . import fuzzing
 from .browser import browser
 from .mongo import mongo_store, mongo_uri, mongod, prepared_database
 from .panel import Panel
@@ -46,6 +47,8 @@ LONGEST_FIRST = (
     "test_views",
     "test_typing",
     "test_cli_orders",
+    "test_fuzz_machine",
+    "test_fuzz_schema",
 )
 """Files that a process of several must not meet last, when the others have nothing left to do: a file is not split."""
 
@@ -54,6 +57,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files; all others keep their order."""
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What ``make fuzz`` has tried."""
+    if fuzzing.CASES:
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(fuzzing.tried.items()))
+        terminalreporter.write_line(f"{fuzzing.tried.total():,} cases: {counts}")
 
 
 @pytest.fixture
