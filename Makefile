@@ -1,7 +1,8 @@
 # make demo   the demo panel on http://127.0.0.1:8000 (HOST, PORT, WORKERS and EXAMPLE_STORE change it)
 # make demo-existing   a panel with SQL tables of its own, and the extension in it (HOST, PORT, DATABASE_URL, PANEL_ORDERS)
 # make test   the whole test suite, with branch coverage
-# make lint   ruff and mypy
+# make fuzz   100,000 requests that nobody should send, other ones each time (a quarter of an hour; CASES=1000 for less)
+# make lint   ruff, mypy and bandit
 # make bench  the product beside its peers, in ten minutes (QUICK=1: a look, in two); docs/performance.md says how to read it
 # make bench-growth   how requests slow down as orders pile up, up to a million (three minutes)
 # make docs   write docs/configuration.md and docs/conformance.md anew
@@ -11,7 +12,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-existing test lint bench bench-growth docs screenshots clean
+.PHONY: demo demo-existing test fuzz lint bench bench-growth docs screenshots clean
 
 demo: .venv/demo
 	@$(BIN)/python -m example_app
@@ -29,10 +30,15 @@ test: .venv/test
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+fuzz: export SMMAPI_FUZZ_CASES := $(or $(CASES),100000)
+fuzz: .venv/test
+	$(BIN)/python -m pytest -q $(wildcard tests/test_fuzz_*.py)
+
 lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml flask_smmapi example_app
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick,--plots docs/images)
