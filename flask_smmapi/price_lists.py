@@ -305,7 +305,7 @@ def _cell(value: Any) -> str:
     return "" if value is None else protected(str(value))
 
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # the last four as East Asian keyboards write them
 
 
 def protected(cell: str) -> str:
