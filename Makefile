@@ -2,6 +2,7 @@
 # make demo-existing   a panel with SQL tables of its own, and the extension in it (HOST, PORT, DATABASE_URL, PANEL_ORDERS)
 # make test   the whole test suite, with branch coverage
 # make fuzz   100,000 requests that nobody should send, other ones each time (a quarter of an hour; CASES=1000 for less)
+# make long   what takes too long for every change: fuzz, faults, load, mutants; writes docs/hardening.md (PARTS=load for one)
 # make lint   ruff, mypy and bandit
 # make bench  the product beside its peers, in ten minutes (QUICK=1: a look, in two); docs/performance.md says how to read it
 # make bench-growth   how requests slow down as orders pile up, up to a million (three minutes)
@@ -12,7 +13,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-existing test fuzz lint bench bench-growth docs screenshots clean
+.PHONY: demo demo-existing test fuzz long lint bench bench-growth docs screenshots clean
 
 demo: .venv/demo
 	@$(BIN)/python -m example_app
@@ -33,6 +34,9 @@ test: .venv/test
 fuzz: export SMMAPI_FUZZ_CASES := $(or $(CASES),100000)
 fuzz: .venv/test
 	$(BIN)/python -m pytest -q $(wildcard tests/test_fuzz_*.py)
+
+long: .venv/test
+	$(BIN)/python -m tests.long $(PARTS)
 
 lint: .venv/test
 	$(BIN)/ruff check .
