@@ -15,6 +15,7 @@ import pickle
 import re
 import socket
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -22,7 +23,12 @@ from urllib.parse import quote, urlencode
 import pymongo
 import pytest
 from flask import Blueprint, Flask
+from jinja2 import FileSystemBytecodeCache
 
+import example_app
+import flask_smmapi
+from example_app import existing_panel
+from example_app.existing_panel.models import Base, Service
 from flask_smmapi import Account, SmmApi, views
 from flask_smmapi.actions import ACTIONS
 from flask_smmapi.keys import digest
@@ -33,7 +39,8 @@ from flask_smmapi.stores.memory import MemoryStore
 from .fuzzing import UNLIMITED, check_failure
 from .panel import DEFAULT, DRIPFEED, LINK, WRONG_KEY, Panel, service
 from .test_cli_services import read
-from .test_journal import PLACES
+from .test_journal import MESSAGES, PLACES, failing
+from .test_panel_pages import OWNER_PAGES, RESELLER_PAGES, Visitor, build
 from .test_throttle import guess
 
 FORM = "application/x-www-form-urlencoded"
@@ -110,7 +117,7 @@ def with_others(sent: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
 def test_no_parameter_is_an_operator_for_mongodb(mongo_store: Any) -> None:
     """Also where keys may have any form: nobody gets in, nobody gets what is another's, and no money moves."""
     panel = Panel(store=mongo_store, config={**UNLIMITED, "SMMAPI_KEY_PATTERN": None})
-    mine = panel.complete(panel.place())
+    mine = panel.complete(panel.place(request_id="cart-0001"))
     refill = panel.smmapi.refill(panel.account, mine.id)
     stranger = mongo_store.add_account(Account(2))
     before = mongo_store.balance(1)
@@ -121,6 +128,9 @@ def test_no_parameter_is_an_operator_for_mongodb(mongo_store: Any) -> None:
         check_failure(got.status, got.json)
         assert "error" in str(got.json), (form, name, action)  # he has neither money nor orders
         assert "charge" not in str(got.json), (form, name, action)
+    for header in ('{"$ne": null}', "$where: 1 == 1", "[$gt]=cart", ".*......"):
+        got = panel.post("add", key=stranger, **ADD, headers={"Idempotency-Key": header})
+        assert got.json == {"error": "Not enough funds on balance"}  # it is no order that is there
     assert (mongo_store.balance(1), mongo_store.balance(2)) == (before, 0)
     assert panel.read(mine) == mine
     assert list(mongo_store.list(2)) == []
@@ -156,6 +166,18 @@ def test_a_service_named_like_a_script_is_text_in_each_answer(panel: Panel) -> N
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|Function\(|\.href\s*=", script)
 
 
+def test_a_service_named_like_a_script_is_text_on_the_existing_panels_page(tmp_path: Path) -> None:
+    app = existing_panel.create_app(f"sqlite:///{tmp_path / 'panel.db'}")
+    database = app.extensions["panel"]
+    with database.transaction() as session:
+        Base.metadata.create_all(session.connection())
+        session.add(Service(id=1, name=SCRIPT, type="Default", category=SCRIPT, rate=Decimal(1), minimum=1, maximum=9))
+    page = app.test_client().get("/").text
+    database.close()
+    assert "&lt;script&gt;" in page
+    assert not re.search(r"<script>|<img", page)
+
+
 # Links
 
 
@@ -187,6 +209,31 @@ def test_nothing_of_ours_opens_a_link(panel: Panel, monkeypatch: pytest.MonkeyPa
         desk.complete(begun)
     asked = panel.post("status", orders=",".join(order.id for order in orders))
     assert {answer["status"] for answer in asked.json.values()} == {"Completed"}
+
+
+CLIENT = re.compile(
+    r"^\s*(?:import|from) (?:urllib\.request|http\.client|urllib3|requests|httpx|aiohttp)\b", re.MULTILINE
+)
+
+
+def test_no_module_of_ours_could_open_one() -> None:
+    """None has what it takes, but for the snippet that resellers copy, whose URL is this API's."""
+    roots = [Path(package.__file__ or "").parent for package in (flask_smmapi, example_app)]
+    files = [path for root in roots for path in root.rglob("*.py")]
+    assert len(files) > 60
+    assert [path.name for path in files if CLIENT.search(path.read_text("utf-8"))] == ["python.py"]
+
+
+def test_no_page_of_the_demo_leads_to_a_link_or_loads_it(tmp_path: Path) -> None:
+    """It is shown as text: neither the reseller's browser nor the owner's is sent there."""
+    app = build(FileSystemBytecodeCache(str(tmp_path)))
+    smmapi = app.extensions["demo"].smmapi
+    order = smmapi.place(Account(1), {"service": "123", "link": INSIDE[0], "quantity": "1000"})
+    reseller, owner = Visitor(app, "standard"), Visitor(app, "owner")
+    pages = [reseller.get(path).text for path in RESELLER_PAGES]
+    pages += [owner.get(path).text for path in (*OWNER_PAGES, f"/owner/work/order?account=1&order={order.id}")]
+    assert sum(INSIDE[0] in page for page in pages) >= 2
+    assert not [page for page in pages if re.search(rf"(?:href|src|action)=.?{re.escape(INSIDE[0])}", page)]
 
 
 @pytest.mark.parametrize(
@@ -252,11 +299,25 @@ def test_no_answer_has_a_key_that_was_not_asked_about(place: str, mode: str) -> 
     assert "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("mode", ["DEBUG", "TESTING", "PROPAGATE_EXCEPTIONS"])
+def test_no_answer_has_a_traceback(mode: str, message: str) -> None:
+    """Whatever a hook has put into its exception, and though the app shows its own failures to a developer."""
+    panel = failing(("debit",), MESSAGES[message])
+    panel.app.config[mode] = True
+    answer = panel.post("add", **ADD)
+    assert (answer.status, answer.json) == (500, {"error": "Internal server error"})
+    assert panel.key not in str(answer.headers)
+
+
 def test_nothing_that_is_shown_or_pickled_has_a_key(panel: Panel) -> None:
-    panel.post("balance")
-    shown = repr(panel.smmapi) + repr(panel.store) + repr(panel.account) + repr(panel.app.extensions["smmapi"])
+    """An order keeps what its client sent, but not the key."""
+    panel.post("add", **ADD)
+    kept = (panel.account, panel.store.keys(1), panel.store.list(1), panel.store.statement(1))
+    shown = repr(kept) + repr(panel.smmapi) + repr(panel.store) + repr(panel.app.extensions["smmapi"])
+    assert ADD["link"] in shown
     assert panel.key not in shown
-    assert panel.key.encode() not in pickle.dumps((panel.account, panel.store.keys(1), panel.place()))
+    assert panel.key.encode() not in pickle.dumps(kept[:3])
 
 
 def test_the_reference_tells_no_other_host_where_its_reader_was(panel: Panel) -> None:
