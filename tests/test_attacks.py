@@ -365,3 +365,13 @@ def test_no_cell_of_an_export_is_computed_and_what_comes_back_is_the_same(sign: 
     _, cells = csv.reader(io.StringIO(text, newline=""))
     assert [cell[0] for cell in cells if sign in cell] == ["'"] * 4
     assert read(text) == rows
+
+
+# The page
+
+
+def test_the_page_names_tests_that_there_are() -> None:
+    tests = Path(__file__).parent
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (tests.parent / "docs" / "security.md").read_text("utf-8"))
+    assert len(named) > 25
+    assert [name for file, name in named if f"def {name}(" not in (tests / file).read_text("utf-8")] == []

@@ -40,7 +40,10 @@ from .panel import DEFAULT, DRIPFEED, LINK, SERVICES, WRONG_KEY, Panel, serve
 from .postgres import new_database
 
 ROOT = Path(__file__).parent.parent
-FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FILES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in FILES}
 SERVER = "mongodb://127.0.0.1:27017/panel"
 
