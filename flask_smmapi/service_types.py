@@ -23,8 +23,9 @@ _DIGITS = re.compile(r"[0-9]{1,12}")  # ASCII alone: \d and int() know the digit
 _DATE = re.compile(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tabs and line ends
 _URL = re.compile(r"https?://[^/?#\s]\S*", re.IGNORECASE)
-# A colon only before a port, and a port only behind a dot: "javascript:..." is no host name.
-_BARE = re.compile(r"[^\s:/?#]+(?<!\.)(?:[/?#]\S*)?|[^\s:/?#]+\.[^\s:/?#]+:[0-9]{1,5}(?:[/?#]\S*)?")
+# A colon only before a port, and a port only behind a dot: "javascript:..." is no host name. The first dot will do; to
+# try each would take as many steps as a link of dots is long, squared.
+_BARE = re.compile(r"[^\s:/?#]+(?<!\.)(?:[/?#]\S*)?|[^\s:/?#][^\s:/?#.]*\.[^\s:/?#]+:[0-9]{1,5}(?:[/?#]\S*)?")
 
 
 def is_link(link: str) -> bool:

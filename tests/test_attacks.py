@@ -29,7 +29,7 @@ import example_app
 import flask_smmapi
 from example_app import existing_panel
 from example_app.existing_panel.models import Base, Service
-from flask_smmapi import Account, SmmApi, views
+from flask_smmapi import Account, SmmApi, service_types, views
 from flask_smmapi.actions import ACTIONS
 from flask_smmapi.keys import digest
 from flask_smmapi.price_lists import write
@@ -253,6 +253,18 @@ def test_no_page_of_the_demo_leads_to_a_link_or_loads_it(tmp_path: Path) -> None
 )
 def test_a_link_that_is_none_of_http_is_no_link(panel: Panel, link: str) -> None:
     assert panel.post("add", **{**ADD, "link": link}).json == {"error": "Incorrect link"}
+
+
+@pytest.mark.parametrize("link", ["a." * 150_000, "a." * 150_000 + "b:99999x", "a" * 300_000 + ":", ":" * 300_000])
+def test_no_link_is_looked_at_for_long(link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is far longer than one may be: with as many steps as its length squared this would take minutes."""
+    monkeypatch.setattr(service_types, "MAX_LINK", len(link))
+    assert not service_types.is_link(link)
+
+
+@pytest.mark.parametrize(("link", "taken"), [(".a.b:80", True), ("..a:80", True), (".a:80", False), ("a.:80", False)])
+def test_a_port_is_behind_a_name_with_a_dot_in_it(link: str, taken: bool) -> None:
+    assert service_types.is_link(link) is taken
 
 
 # Lines in the log
