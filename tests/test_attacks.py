@@ -147,12 +147,12 @@ def test_no_script_comes_into_the_reference_from_an_address_or_a_header() -> Non
     SmmApi(app, store=MemoryStore([service(1, name=SCRIPT, category=SCRIPT, desc=SCRIPT)]), parent=parent)
     app.register_blueprint(parent)
     headers = dict.fromkeys(("X-Forwarded-Host", "X-Forwarded-Prefix", "Referer", "User-Agent", "Origin"), SCRIPT)
-    tenants = ("anna", quote(SCRIPT.replace("/", "")))
+    tenants = ("anna", quote(SCRIPT.replace("/", "")), "a&lt;b'c")  # what a URL may hold as it is
     for tenant, host in itertools.product(tenants, ("shop.example", f"shop.example{SCRIPT}")):
         client = app.test_client()
         page = client.get(f"/{tenant}/api/v2/docs", headers={**headers, "Host": host}, query_string={"q": SCRIPT})
         assert page.status_code == 200
-        assert not re.search(r"<script>|<img|\"'>", page.text)
+        assert not re.search(r"<script>|<img|\"'>|a&lt;|b'c", page.text)
 
 
 def test_a_service_named_like_a_script_is_text_in_each_answer(panel: Panel) -> None:
