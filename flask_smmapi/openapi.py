@@ -11,6 +11,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import fields
 
 from .hooks import DIALECT_NAMES
+from .params import ABSENT
 from .reference import ACTIONS_IN_WORDS, ONE_OF_THESE, PARAMETERS, Action, add_params, failures, play
 from .service_types import (
     MAX_LINES,
@@ -50,7 +51,12 @@ _FORMS: dict[type[fields.Field[Any]], Json] = {
 }
 """What a value may look like: numbers may be text, and lists text with a line an entry, or arrays."""
 
-_ID: Json = {"type": ["string", "integer"], "pattern": "[^\\s,]", "minimum": 0}
+_ID: Json = {
+    "type": ["string", "integer"],
+    "pattern": "[^\\s,]",
+    "not": {"enum": sorted(ABSENT - {""})},
+    "minimum": 0,
+}
 _IDS: Json = {**_ID, "type": ["string", "integer", "array"], "minItems": 1, "items": _ID}
 _ASKED: dict[str, Json] = {
     "service": {"type": ["string", "integer"], "pattern": "^[0-9]{1,18}$", "minimum": 0},

@@ -120,6 +120,8 @@ def test_each_answer_has_the_form_that_is_told(operation: Any, takes: Any) -> No
         {"key": "k", "action": "balance", "unknown": {}},
         {"key": "k", "action": "status", "order": " "},
         {"key": "k", "action": "status", "orders": ","},
+        {"key": "k", "action": "status", "order": "None"},
+        {"key": "k", "action": "refill", "orders": "undefined"},
     ],
 )
 def test_what_the_server_would_refuse_whatever_the_service_is_no_request(body: Any, takes: Any) -> None:
