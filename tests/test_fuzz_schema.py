@@ -6,6 +6,8 @@ requests go into the app by WSGI.
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -28,6 +30,16 @@ DOCUMENTED = [
     checks.response_schema_conformance,
     checks.response_headers_conformance,
 ]
+
+# Werkzeug's client leaves the file open in which it puts a multipart body of more than 500,000 bytes.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _no_file_is_left_to_another_test() -> Iterator[None]:
+    yield
+    gc.collect()
+
 
 MULTIPART = "multipart/form-data"
 
