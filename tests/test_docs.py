@@ -366,7 +366,9 @@ def test_make_knows_the_commands() -> None:
     commands = set(
         re.findall(r"^make ([\w-]+)", pages, re.MULTILINE) + re.findall(r"`(?:\w+=\w+ )?make ([\w-]+)`", pages)
     )
-    assert commands == {"demo", "demo-existing", "test", "long", "lint", "docs", "screenshots", "bench", "bench-growth"}
+    assert commands == {
+        *("demo", "demo-existing", "test", "long", "lint", "lock", "docs", "screenshots", "bench", "bench-growth")
+    }
     assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
 
 
