@@ -215,6 +215,40 @@ def test_a_failing_hook_leaves_no_order_behind() -> None:
             assert left == expected.get((step, stored), set())
 
 
+def test_an_order_that_cannot_be_abandoned_either_is_in_the_log_with_the_second_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The caller hears the first failure; whoever reads the log is told of both, and of what happens next."""
+
+    def fail(*args: Any) -> Any:
+        raise Broken("void")
+
+    store = new_store()
+    monkeypatch.setattr(store, "void", fail)
+    with pytest.raises(Broken, match="debit"):
+        add(store, Killing(store, Kill(1, True, Broken)))
+    [left] = everything(store)
+    [record] = caplog.records
+    assert record.getMessage() == f"Order {left.id} could not be abandoned; reconcile will."
+    assert record.exc_info
+    assert str(record.exc_info[1]) == "void"
+
+
+def test_an_order_that_is_gone_is_not_decided_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that deletes orders may do so at any time."""
+    store = new_store()
+    order = begun(store)
+    tries = []
+
+    def too_late(current: Order) -> None:
+        tries.append(current)
+
+    monkeypatch.setattr(store, "find", lambda account, numbers: [])
+    with pytest.raises(ServiceUnavailable):
+        Placement(store, store).until_decided(order, too_late)
+    assert tries == [order]
+
+
 def interleaved(
     prepare: Callable[[MemoryStore], Any],
     *callers: Callable[[MemoryStore, Any, Any], Any],
@@ -447,6 +481,15 @@ class TestPayingBack:
             Placement(store, store).close(order, status, remains)
         assert read(store, order) == order
 
+    @pytest.mark.parametrize("remains", [None, 0])
+    def test_an_order_of_nothing_can_end(self, remains: int | None) -> None:
+        store = new_store()
+        order = begun(store)
+        empty = replace(order, count=0, remains=0, charge=Decimal(0))
+        assert store.replace(empty)
+        done = Placement(store, store).close(read(store, empty), OrderStatus.COMPLETED, remains)
+        assert (done.status, done.cost) == (OrderStatus.COMPLETED, 0)
+
     def test_remains_of_a_partial_never_falls(self) -> None:
         store = new_store()
         order = partly_done(store)
@@ -475,6 +518,14 @@ class TestReconcile:
         owing(store)
         assert Placement(store, store).reconcile() == (1, 1, 0)
         assert Placement(store, store).reconcile() == (0, 0, 0)
+
+    def test_an_order_that_is_claimed_is_not_claimed_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever claimed it may be at work still: both go on, and neither makes the other's record stale."""
+        store = new_store()
+        voiding(store)
+        monkeypatch.setattr(store, "replace", lambda order: False)  # as if another were always faster
+        assert Placement(store, store).reconcile(older_than=-timedelta(hours=1)) == (1, 0, 0)
+        assert everything(store) == []
 
     def test_an_order_beyond_help_keeps_no_other_waiting(self, caplog: pytest.LogCaptureFixture) -> None:
         store = new_store()
