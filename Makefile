@@ -39,7 +39,7 @@ fuzz: export SMMAPI_FUZZ_CASES := $(or $(CASES),100000)
 fuzz: .venv/test
 	$(BIN)/python -m pytest -q $(wildcard tests/test_fuzz_*.py)
 
-long: .venv/test
+long: .venv/long
 	$(BIN)/python -m tests.long $(PARTS)
 
 lint: .venv/test
@@ -88,7 +88,9 @@ else
 endif
 	@touch $@
 
-# What is measured against, which is not locked, on top of what is.
+# What is not locked, on top of what is: the peers of the bench, and the tools of the long tests.
 .venv/bench: .venv/demo
-	$(PIP) --editable ".[bench]"
+.venv/long: .venv/test
+.venv/bench .venv/long: .venv/%:
+	$(PIP) --editable ".[$*]"
 	@touch $@
