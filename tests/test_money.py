@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from flask_smmapi.money import MAX_UNITS, SCALE, ZERO, from_units, is_chargeable, parse, price, to_text, to_units
+from flask_smmapi.money import (
+    MAX_UNITS,
+    SCALE,
+    ZERO,
+    from_units,
+    is_chargeable,
+    parse,
+    price,
+    subtract,
+    to_text,
+    to_units,
+)
 
 NO_AMOUNT = r"is not an amount of money|more than eight decimal places"
 
@@ -67,6 +78,12 @@ def test_what_units_cannot_express_is_refused_not_rounded(amount: str) -> None:
 def test_only_a_decimal_has_units(amount: Any) -> None:
     with pytest.raises(TypeError, match="must be a Decimal, not"):
         to_units(amount)
+
+
+def test_an_amount_may_be_far_above_any_balance() -> None:
+    assert to_units(Decimal("9E+40")) == 9 * 10**48
+    with pytest.raises(ValueError, match=NO_AMOUNT):
+        to_units(Decimal("1E+41"))
 
 
 @pytest.mark.parametrize("amount", ENORMOUS)
@@ -214,3 +231,9 @@ def test_text_is_read_back_as_it_was_written(units: int) -> None:
 def test_zero_has_eight_places() -> None:
     assert to_text(ZERO) == "0.00000000"
     assert ZERO.as_tuple().exponent == -8
+
+
+def test_a_difference_is_exact_whatever_precision_the_host_has_set() -> None:
+    with localcontext() as context:
+        context.prec = 3
+        assert str(subtract(Decimal("123456.00000001"), Decimal("0.00000002"))) == "123455.99999999"

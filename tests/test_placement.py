@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from itertools import permutations
 from typing import Any, NamedTuple
@@ -16,8 +16,9 @@ import pytest
 from flask_smmapi import Account, NotPossible, Order, OrderStatus, SmmError
 from flask_smmapi.actions import ACTIONS, Context
 from flask_smmapi.errors import NotCancelable, NotEnoughFunds, ServiceUnavailable
+from flask_smmapi.money import MAX_UNITS
 from flask_smmapi.params import clean
-from flask_smmapi.placement import Placement
+from flask_smmapi.placement import Placement, now
 from flask_smmapi.service_types import build_schemas
 from flask_smmapi.statuses import HIDDEN
 from flask_smmapi.stores.memory import MemoryStore
@@ -323,7 +324,7 @@ def unpaid(store: MemoryStore) -> Order:
     """An order whose process was killed after the debit."""
     with pytest.raises(Killed):
         add(store, Killing(store, Kill(1, True, Killed)))
-    return everything(store)[0]
+    return everything(store)[-1]
 
 
 def voiding(store: MemoryStore) -> Order:
@@ -514,9 +515,10 @@ class TestReconcile:
 
     def test_it_counts_what_it_did(self) -> None:
         store = new_store()
-        voiding(store)
-        owing(store)
-        assert Placement(store, store).reconcile() == (1, 1, 0)
+        for _ in range(2):
+            voiding(store)
+            owing(store)
+        assert Placement(store, store).reconcile() == (2, 2, 0)
         assert Placement(store, store).reconcile() == (0, 0, 0)
 
     def test_an_order_that_is_claimed_is_not_claimed_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -534,7 +536,17 @@ class TestReconcile:
         assert Placement(parts, parts).reconcile() == (0, 1, 1)
         assert read(store, good).paid_back == 1
         assert read(store, bad).paid_back == 0
-        assert f"Order {bad.id} could not be reconciled" in caplog.text
+        assert caplog.messages == [f"Order {bad.id} could not be reconciled."]
+
+    def test_each_order_beyond_help_is_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        store = new_store()
+        owing(store), owing(store)
+
+        def fail(*args: Any) -> None:
+            raise Broken("credit")
+
+        monkeypatch.setattr(store, "credit", fail)
+        assert Placement(store, store).reconcile() == (0, 0, 2)
 
 
 @pytest.mark.parametrize("answer", [None, 0, 1, Decimal(9), "insufficient", (False, "no"), -1])
@@ -564,3 +576,23 @@ def test_a_changed_order_is_what_replace_makes_of_it() -> None:
     assert (order.status, order.children) == (OrderStatus.AWAITING, (7, 2**31))
     with pytest.raises(TypeError, match=r"^An order has no colour, state\.$"):
         order.changed(state=OrderStatus.PARTIAL, colour="red")
+
+
+def test_a_count_is_placed_if_64_bits_hold_it() -> None:
+    other = new_store()
+    draft = replace(add(other), status=OrderStatus.UNPAID, charge=Decimal(0), count=MAX_UNITS, remains=MAX_UNITS)
+    store = new_store()
+    assert Placement(store, store).place(draft).status is OrderStatus.AWAITING
+    with pytest.raises(NotEnoughFunds):
+        Placement(store, store).place(replace(draft, count=MAX_UNITS + 1))
+
+
+@pytest.mark.parametrize("microsecond", [678_000, 678_999])
+def test_a_time_is_cut_to_the_millisecond(microsecond: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime(2026, 1, 2, 3, 4, 5, microsecond, tz)
+
+    monkeypatch.setattr("flask_smmapi.placement.datetime", Clock)
+    assert now() == datetime(2026, 1, 2, 3, 4, 5, 678_000, timezone.utc)
