@@ -1,0 +1,516 @@
+"""Real load on real processes, while the servers behind them are restarted: no answer is lost, and no money.
+
+200 connections ask four workers for five minutes, as fast as they are answered. A tenth of the requests has a wrong
+key, and a tenth a bad body. MongoDB is stopped and started after a third of the time, Redis is killed and started after
+two thirds. ``SECONDS_OF_LOAD`` changes the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import mongoengine
+from flask import Flask
+
+from example_app.mongod import Mongod
+from flask_smmapi import Account, Order, OrderStatus, SmmApi
+from flask_smmapi.placement import Placement, Reconciled, now
+from flask_smmapi.stores.mongo import MongoStore
+
+from ..mongo import with_database
+from ..panel import LINK, service
+from ..test_limiter_integration import RedisServer
+from ..uncounted import uncounted
+from . import Seen
+from .load_clients import LARGEST_QUANTITY, MAX_BODY, RATES, Add, Book, Client, Record
+
+ROOT = Path(__file__).parents[2]
+
+THREADS = 16
+"""That each worker has for requests."""
+
+ACCOUNTS = 40
+SHORT_OF_MONEY = 4
+"""So many of them soon have no money left."""
+
+RICH, POOR = 10**14, 10**10
+"""Units on an account at first."""
+
+COMPLETED = 5
+"""Orders of each account that can be refilled."""
+
+PAGE = 500
+"""Orders that are read at once in the end."""
+
+DEADLINE = 60.0
+"""Seconds after which a server that does not come is given up."""
+
+SAMPLE_EVERY = 5.0
+WARM_UP = 30.0
+"""Seconds. What a worker has then is compared with what it has in the end; a run of twice that says nothing of it."""
+
+GRACE = 5.0
+"""Seconds after MongoDB is back in which a request may still be answered 503: that is how long one may take."""
+
+RSS_BOUND = 16 * 2**20
+"""Bytes that a worker may have more in the end than after the warm-up."""
+
+FILES_BOUND = 20
+"""Open file descriptors that it may have more; connections move between workers when they are made anew."""
+
+ANY_AGE = -timedelta(hours=1)
+
+
+def run() -> Seen:
+    """What a run of the whole length has seen."""
+    program = shutil.which("redis-server")
+    if program is None:
+        return Seen("It was not run.", ["redis-server is missing."])
+    seconds = float(os.environ.get("SECONDS_OF_LOAD", "300"))
+    with tempfile.TemporaryDirectory() as folder:
+        mongod, redis = Mongod(Path(folder, "mongodb")), RedisServer(program)
+        try:
+            mongod.acquire()
+            return load(mongod, redis, Path(folder), seconds=seconds, connections=200, workers=4, away=5)
+        finally:
+            mongod.release()
+            redis.kill()
+
+
+def load(
+    mongod: Mongod, redis: RedisServer, folder: Path, *, seconds: float, connections: int, workers: int, away: float
+) -> Seen:
+    """Serve, load, restart what is behind, and compare what was told with what is stored.
+
+    :param folder: for what the server writes.
+    :param away: how many seconds MongoDB and Redis are away at least.
+    """
+    try:
+        shop = Shop(with_database(mongod.uri, "load"))
+        with serving(shop.uri, redis.uri, folder, workers) as server:
+            storm = Storm(shop, server, seconds, connections)
+            asyncio.run(storm.blow(mongod, redis, away))
+        log = (folder / "log").read_text("utf-8", "replace")
+        return Report(shop, server, storm, log).seen()
+    finally:
+        mongoengine.disconnect("load")
+
+
+class Shop:
+    """The accounts in the database, the price list, and some orders that can be refilled; and what all were told."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.record = Record()
+        self.store = MongoStore(uri, alias="load")
+        self.store.create_indexes()
+        self.store.set_services(
+            [
+                service(1, rate=_amount(RATES[1]), max=LARGEST_QUANTITY),
+                service(2, "Package", rate=_amount(RATES[2])),
+                service(3, "Custom Comments", rate=_amount(RATES[3])),
+            ]
+        )
+        smmapi = SmmApi(Flask("shop"), store=self.store)
+        self.books = {number: self._open(smmapi, number) for number in range(1, ACCOUNTS + 1)}
+
+    def _open(self, smmapi: SmmApi, number: int) -> Book:
+        account, opening = Account(number), POOR if number <= SHORT_OF_MONEY else RICH
+        book = Book(self.store.add_account(account, balance=_amount(opening)), opening, f"192.0.2.{number}")
+        for n in range(COMPLETED):
+            link = f"{LINK}/completed/{number}/{n}"
+            order = smmapi.place(account, {"service": 1, "link": link, "quantity": 1000})
+            ended = now() - timedelta(days=2)
+            done = replace(order, status=OrderStatus.COMPLETED, due=None, remains=0, created=ended, ended=ended)
+            assert self.store.replace(done)
+            book.completed.append(order.id)
+            book.adds[link] = Add({}, RATES[1], None, order.id)
+            book.asked += RATES[1]
+            book.accepted += RATES[1]
+        return book
+
+    def orders(self, account: int) -> Iterator[Order]:
+        """All of them, the newest first."""
+        before = None
+        while page := self.store.list(account, limit=PAGE, before=before):
+            yield from page
+            before = page[-1].number
+
+
+def _amount(units: int) -> Decimal:
+    return Decimal(units).scaleb(-8)
+
+
+# The server
+
+
+class Sample(NamedTuple):
+    """What a process has just now.
+
+    :param rss: bytes.
+    :param files: open file descriptors.
+    """
+
+    rss: int
+    files: int
+
+
+class Server(NamedTuple):
+    """The workers, by process id."""
+
+    port: int
+    workers: list[int]
+
+    def sample(self) -> dict[int, Sample]:
+        """Of each worker that lives."""
+        samples = {}
+        for worker in self.workers:
+            with suppress(OSError):
+                pages = int(Path(f"/proc/{worker}/statm").read_text().split()[1])
+                files = len(os.listdir(f"/proc/{worker}/fd"))
+                samples[worker] = Sample(pages * resource.getpagesize(), files)
+        return samples
+
+
+@contextmanager
+def serving(uri: str, limiter: str, folder: Path, workers: int) -> Iterator[Server]:
+    """Serve until the end; all that the processes write is in the file ``log`` then."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (folder / "workers").mkdir()
+    command = [sys.executable, "-m", "tests.long.load_server", str(port), str(workers), str(THREADS)]
+    settings = {
+        "FLASK_SMMAPI_MONGODB_URI": uri,
+        "FLASK_SMMAPI_MAX_CONTENT_LENGTH": str(MAX_BODY),
+        "FLASK_RATELIMIT_STORAGE_URI": limiter,
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, str(folder / "workers")], stdout=log, stderr=log, cwd=ROOT, env={**uncounted(), **settings}
+        )
+    try:
+        yield Server(port, _wait_for_workers(process, folder / "workers", workers, port))
+    finally:
+        process.terminate()
+        process.wait(DEADLINE)
+
+
+def _wait_for_workers(process: subprocess.Popen[bytes], folder: Path, count: int, port: int) -> list[int]:
+    until = time.monotonic() + DEADLINE
+    while time.monotonic() < until and process.poll() is None:
+        there = sorted(int(path.name) for path in folder.iterdir())
+        with suppress(OSError):
+            if len(there) == count:
+                socket.create_connection(("127.0.0.1", port)).close()
+                return there
+        time.sleep(0.05)  # between two looks
+    raise AssertionError(f"The server did not come; see {folder.parent / 'log'}.")
+
+
+# The load
+
+
+class Away(NamedTuple):
+    """When a server was stopped, and when it was there again."""
+
+    stopped: float
+    back: float
+
+
+class Storm:
+    """All connections ask, until the time is over.
+
+    :ivar began: when; likewise :ivar ended: for the last answer.
+    :ivar samples: when, and what the workers had.
+    """
+
+    def __init__(self, shop: Shop, server: Server, seconds: float, connections: int) -> None:
+        self._shop = shop
+        self._server = server
+        self._seconds = seconds
+        books = list(shop.books.values())
+        self.clients = [
+            Client(server.port, books[number % len(books)], shop.record, number) for number in range(connections)
+        ]
+        self.samples: list[tuple[float, dict[int, Sample]]] = []
+        self.began = self.ended = 0.0
+        self.own_seconds = 0.0  # of the processor, which the clients had
+
+    async def blow(self, mongod: Mongod, redis: RedisServer, away: float) -> None:
+        over = asyncio.Event()
+        self.began, spent = time.monotonic(), time.process_time()
+        running = [asyncio.create_task(client.run(over)) for client in self.clients]
+        looking = asyncio.create_task(self._look(over))
+        restarting = asyncio.create_task(self._restart(mongod, redis, away))
+        await asyncio.sleep(self._seconds)
+        await restarting
+        over.set()
+        await asyncio.gather(*running)
+        self.ended, self.own_seconds = time.monotonic(), time.process_time() - spent
+        await looking
+        self.samples.append((time.monotonic(), self._server.sample()))
+        await self._settle()
+
+    async def _restart(self, mongod: Mongod, redis: RedisServer, away: float) -> None:
+        await self._sleep_until(self._seconds / 3)
+        stopped = time.monotonic()
+        await asyncio.to_thread(mongod.release)
+        await asyncio.wait_for(self._shop.record.first_unavailable.wait(), DEADLINE)
+        await asyncio.sleep(stopped + away - time.monotonic())
+        await asyncio.to_thread(mongod.acquire)
+        self.mongodb = Away(stopped, time.monotonic())
+
+        await self._sleep_until(self._seconds * 2 / 3)
+        stopped = time.monotonic()
+        await asyncio.to_thread(redis.kill)
+        await asyncio.sleep(away)
+        await asyncio.to_thread(redis.start)
+        self.redis = Away(stopped, time.monotonic())
+
+    async def _sleep_until(self, second: float) -> None:
+        await asyncio.sleep(self.began + second - time.monotonic())
+
+    async def _look(self, over: asyncio.Event) -> None:
+        while not over.is_set():
+            self.samples.append((time.monotonic(), self._server.sample()))
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(over.wait(), SAMPLE_EVERY)
+
+    async def _settle(self) -> None:
+        """Put right what was left undone, and ask for each balance once more."""
+        store = self._shop.store
+        self.reconciled: Reconciled = await asyncio.to_thread(Placement(store, store).reconcile, ANY_AGE)
+        self.balances = {}
+        for number, book in self._shop.books.items():
+            client = Client(self._server.port, book, Record(), 0)
+            self.balances[number] = await client.ask_balance()
+
+
+# What was seen
+
+
+class Report:
+    """Compares, and says it in Markdown."""
+
+    def __init__(self, shop: Shop, server: Server, storm: Storm, log: str) -> None:
+        self._shop = shop
+        self._record = shop.record
+        self._server = server
+        self._storm = storm
+        self._log = log
+        self._wrong: list[str] = []
+        self._found: Counter[str] = Counter()
+
+    def seen(self) -> Seen:
+        for sentence, count in self._record.wrong.items():
+            self._wrong.append(f"{sentence} ({count} times)" if count > 1 else sentence)
+        for number, book in self._shop.books.items():
+            self._compare(number, book)
+        differences = [f"{where}: {what}" for where, what in self._shop.store.audit(older_than=ANY_AGE)]
+        self._wrong += [f"The audit: {difference}." for difference in differences[:10]]
+        if self._storm.reconciled.failed:
+            self._wrong.append(f"{self._storm.reconciled.failed} orders could not be reconciled.")
+        self._judge_outages()
+        self._judge_guesses()
+        self._judge_workers()
+        return Seen("\n\n".join([self._setting(), self._answers(), self._money(), self._memory()]), self._wrong)
+
+    def _setting(self) -> str:
+        storm, record = self._storm, self._record
+        seconds = storm.ended - storm.began
+        connected = sum(client.connected for client in storm.clients)
+        calm = [took for at, took in record.seconds if not self._is_in(at, storm.mongodb)]
+        all_ = [took for _, took in record.seconds]
+        return "\n".join(
+            [
+                f"granian, {len(self._server.workers)} workers with {THREADS} threads each, MongoDB and Redis on the "
+                f"same machine; {len(storm.clients)} connections of {ACCOUNTS} accounts, each of which asks again as "
+                f"soon as it is answered, for {seconds:.0f} seconds. The clients are one process on the same cores, and "
+                f"took {storm.own_seconds / seconds:.0%} of one. Latencies are those of a machine that has more to do "
+                "than it can.",
+                "",
+                f"- {len(all_):,} requests, {len(all_) / seconds:.0f} a second, over {connected:,} connections in all.",
+                f"- Median {_ms(statistics.median(all_))}, p99 {_ms(_percentile(all_, 99))}, slowest {_ms(max(all_))}; "
+                f"but for the restart of MongoDB median {_ms(statistics.median(calm))}, "
+                f"p99 {_ms(_percentile(calm, 99))}, slowest {_ms(max(calm))}.",
+                f"- MongoDB was stopped at {self._at(storm.mongodb.stopped)} and back at "
+                f"{self._at(storm.mongodb.back)}; {len(record.unavailable):,} requests were answered 503"
+                + (
+                    f", from {self._at(min(record.unavailable))} to {self._at(max(record.unavailable))}."
+                    if record.unavailable
+                    else "."
+                ),
+                f"- Redis was killed at {self._at(storm.redis.stopped)} and back at {self._at(storm.redis.back)}.",
+            ]
+        )
+
+    def _answers(self) -> str:
+        rows = ["| request | status | text | answers |", "|---|---|---|---|"]
+        for (what, status, text), count in sorted(self._record.heard.items()):
+            rows.append(f"| {what} | {status} | {text} | {count:,} |")
+        return "\n".join(rows)
+
+    def _money(self) -> str:
+        done, found = self._storm.reconciled, self._found
+        return (
+            f"{self._record.sent_adds:,} adds were sent. {found['told']:,} orders were told of and are there once, "
+            f"{found['canceled']:,} of them canceled and paid back; {found['keys']:,} idempotency keys have one order "
+            f"each. Of {found['unknown']:,} adds that had no answer but 503, {found['whole']:,} are orders, paid for, and "
+            f"{found['unknown'] - found['whole']:,} are not there and cost nothing. reconcile abandoned "
+            f"{done.abandoned}, paid back {done.paid_back}, failed with {done.failed}; then the audit found no difference "
+            f"in {found['orders']:,} orders, and the balances of {len(self._shop.books)} accounts, as the workers answer "
+            "them, were those of the clients' own books."
+        )
+
+    def _memory(self) -> str:
+        first, middle, last = self._three_samples()
+        greatest = {
+            worker: Sample(*map(max, zip(*(sample[worker] for _, sample in self._storm.samples if worker in sample))))
+            for worker in self._server.workers
+        }
+        rows = [
+            f"RSS in MiB and open file descriptors of each worker, sampled every {SAMPLE_EVERY:.0f} seconds. Flat means "
+            f"here: at most {RSS_BOUND / 2**20:.0f} MiB and {FILES_BOUND} descriptors more in the end than after the "
+            "warm-up.",
+            "",
+            f"| worker | {self._at(first[0])} | {self._at(middle[0])} | {self._at(last[0])} | greatest |",
+            "|---|---|---|---|---|",
+        ]
+        for name, worker in enumerate(self._server.workers, 1):
+            cells = [sample.get(worker) for _, sample in (first, middle, last)] + [greatest[worker]]
+            rows.append(f"| {name} | {' | '.join(_cell(cell) for cell in cells)} |")
+        return "\n".join(rows)
+
+    # What must be
+
+    def _compare(self, number: int, book: Book) -> None:
+        """The orders of an account with what its clients know, and its balance."""
+        stored: defaultdict[str, list[Order]] = defaultdict(list)
+        for order in self._shop.orders(number):
+            stored[order.params["link"]].append(order)
+        if stored.keys() - book.adds.keys():
+            self._blame(number, "orders that nobody has placed")
+        balance = book.opening
+        for link, add in book.adds.items():
+            balance -= self._compare_add(number, book, add, stored[link])
+        for order, refills in book.refills.items():
+            kept = {refill.id for refill in self._shop.store.find_refills(number, [order])}
+            if kept != refills:  # one that was answered 503 may be there; the next one asked is told that it is early
+                self._found["refills not told"] += len(kept - refills)
+                if refills - kept or len(kept) > 1:
+                    self._blame(number, "refills that were told of and are not there, or several of one order")
+        if balance != self._storm.balances[number] or _amount(balance) != self._shop.store.balance(number):
+            self._blame(number, f"{self._storm.balances[number]} units; {balance} were due")
+
+    def _compare_add(self, number: int, book: Book, add: Add, orders: list[Order]) -> int:
+        """What it costs in the end."""
+        self._found["orders"] += len(orders)
+        if len(orders) > 1:
+            self._blame(number, "an add that has become several orders")
+        if not orders:
+            if add.order is not None:
+                self._blame(number, "no order where an id was told")
+            self._found["unknown"] += not add.refused
+            return 0
+        [order] = orders[:1]
+        if add.order is None:
+            self._found["unknown"] += 1
+            self._found["whole"] += 1
+            if add.refused:
+                self._blame(number, "an order that was refused")
+        elif add.order != order.id:
+            self._blame(number, "another id than was told")
+        else:
+            self._found["told"] += order.id not in book.completed
+        if (order.charge, order.idempotency_key) != (_amount(add.charge), add.key):
+            self._blame(number, f"an order that costs {order.charge}; {_amount(add.charge)} were due")
+        self._found["keys"] += add.key is not None and add.order is not None
+        return self._compare_cancel(number, book, order, add.charge)
+
+    def _compare_cancel(self, number: int, book: Book, order: Order, charge: int) -> int:
+        if order.status is OrderStatus.CANCELED:
+            self._found["canceled"] += 1
+            if order.id not in book.canceling or order.paid_back != order.charge:
+                self._blame(number, "an order that nobody has canceled, or that was not paid back")
+            return 0
+        expected = OrderStatus.COMPLETED if order.id in book.completed else OrderStatus.AWAITING
+        if order.status is not expected or order.paid_back or order.id in book.canceled:
+            self._blame(number, f"an order that is {order.status.value}, with {order.paid_back} paid back")
+        return charge
+
+    def _blame(self, account: int, what: str) -> None:
+        self._wrong.append(f"Account {account} has {what}.")
+
+    def _judge_outages(self) -> None:
+        away = self._storm.mongodb
+        strangers = [at for at in self._record.unavailable if not self._is_in(at, away)]
+        if strangers:
+            self._wrong.append(
+                f"{len(strangers)} requests were answered 503 while MongoDB was there, the first at "
+                f"{self._at(strangers[0])}."
+            )
+        if "A request failed." in self._log:
+            self._wrong.append("The workers have logged failures that are no outage.")
+
+    def _judge_guesses(self) -> None:
+        """Ten failed attempts of a caller, of all workers together, until Redis forgot them."""
+        for address, answers in self._record.guesses.items():
+            before = [status for at, status in answers if at < self._storm.redis.stopped]
+            failed = before.count(401)
+            if failed != min(len(before), 10):
+                self._wrong.append(f"{address} had {failed} failed attempts of {len(before)} before Redis was killed.")
+
+    def _judge_workers(self) -> None:
+        if "Traceback" in self._log and not ("could not be reached" in self._log or "storage cannot" in self._log):
+            self._wrong.append("The workers have logged a stack that is no outage's.")
+        first, _, last = self._three_samples()
+        if last[1].keys() != set(self._server.workers):
+            self._wrong.append("A worker has ended.")
+        if self._storm.ended - self._storm.began < 2 * WARM_UP:
+            return
+        for worker in last[1].keys() & first[1].keys():
+            grown = [end - begin for end, begin in zip(last[1][worker], first[1][worker], strict=True)]
+            if grown[0] > RSS_BOUND or grown[1] > FILES_BOUND:
+                self._wrong.append(f"A worker has {grown[0] / 2**20:.1f} MiB and {grown[1]} descriptors more.")
+
+    def _three_samples(self) -> list[tuple[float, dict[int, Sample]]]:
+        """After the warm-up, in the middle, and in the end."""
+        samples, storm = self._storm.samples, self._storm
+        warm = next((sample for sample in samples if sample[0] - storm.began >= WARM_UP), samples[0])
+        middle = next(sample for sample in samples if sample[0] >= (storm.began + storm.ended) / 2)
+        return [warm, middle, samples[-1]]
+
+    def _is_in(self, moment: float, away: Away) -> bool:
+        return away.stopped <= moment <= away.back + GRACE
+
+    def _at(self, moment: float) -> str:
+        return f"{moment - self._storm.began:.0f} s"
+
+
+def _cell(sample: Sample | None) -> str:
+    return "–" if sample is None else f"{sample.rss / 2**20:.1f}, {sample.files}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms"
+
+
+def _percentile(values: list[float], percent: int) -> float:
+    return sorted(values)[len(values) * percent // 100]
