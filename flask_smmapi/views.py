@@ -46,6 +46,8 @@ T = TypeVar("T")
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 """Every method that the view answers itself: a blueprint's error handlers never see the 405 of its own URL."""
 
+_READ_OFF = 4
+"""How many times the limit a body may have to be read to its end, though it is refused."""
 
 _DOCUMENTED: dict[int, type[SmmError]] = {
     failure.status: failure
@@ -204,13 +206,30 @@ def _read_ahead(sent: Request, limit: int) -> None:
     try:
         data = sent.get_data()
     except RequestEntityTooLarge:
+        _read_off(sent, sent.content_length or 0, limit)
         raise RequestTooLarge from None
     except HTTPException:  # cut short
         raise UnreadableBody from None
     if len(data) > limit:
+        if sent.content_length is None:
+            _read_off(sent, _READ_OFF * limit, limit)
         raise RequestTooLarge
     if sent.content_length not in (None, len(data)):  # cut short, and the server has not said so
         raise UnreadableBody
+
+
+def _read_off(sent: Request, left: int, limit: int) -> None:
+    """Read what is left of a body that is too large, and throw it away, unless it is far too large.
+
+    A server hangs up on a client whose body it was not asked for; he may lose the answer, and also what he asks next on
+    a connection that he keeps.
+    """
+    if left > _READ_OFF * limit:
+        return
+    stream = sent.environ["wsgi.input"]
+    with suppress(Exception):  # whatever a server raises of a client who is gone
+        while left > 0 and (data := stream.read(min(left, 65_536))):
+            left -= len(data)
 
 
 def _read_params(sent: Request) -> Params:

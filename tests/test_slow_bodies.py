@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from .granian_served import KEY, THREADS
-from .test_views import FORM, INCORRECT, JSON, Encode, as_form, as_json, as_multipart
+from .test_views import FORM, INCORRECT, JSON, MIB, TOO_LARGE, Encode, as_form, as_json, as_multipart
 
 DEADLINE = 30.0
 ORDER = {"key": KEY, "action": "add", "service": "1", "link": "https://example.com/post", "quantity": "1000"}
@@ -61,10 +61,13 @@ def balance(port: int) -> str:
 def begin(port: int, length: int | None, content_type: str = FORM) -> socket.socket:
     """Send the head of a request whose body is so long; None for one in chunks."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
-    size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-    head = f"POST /api/v2 HTTP/1.1\r\nHost: panel\r\nContent-Type: {content_type}\r\n{size}\r\n\r\n"
-    connection.sendall(head.encode())
+    connection.sendall(head(length, content_type))
     return connection
+
+
+def head(length: int | None, content_type: str) -> bytes:
+    size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+    return f"POST /api/v2 HTTP/1.1\r\nHost: panel\r\nContent-Type: {content_type}\r\n{size}\r\n\r\n".encode()
 
 
 def answer(connection: socket.socket) -> tuple[int, Any]:
@@ -143,3 +146,14 @@ def test_who_never_sends_his_body_gets_no_order_and_others_are_served_when_he_is
         connection.sendall(body[:20])
         connection.close()
     assert balance(port) == before
+
+
+def test_after_a_body_that_is_too_large_the_connection_is_as_good_as_before(port: int) -> None:
+    """Whatever of the body was read: what is asked next is answered, too."""
+    balance_of, content_type = as_form({"key": KEY, "action": "balance"})
+    for length in [MIB + 1, MIB + 2, 2 * MIB] * 5:
+        with begin(port, length) as connection:
+            connection.sendall(b"a" * length)
+            assert answer(connection) == TOO_LARGE
+            connection.sendall(head(len(balance_of), content_type) + balance_of)
+            assert answer(connection)[0] == 200

@@ -251,6 +251,28 @@ def test_a_body_without_a_length_is_no_way_around_the_limit(encode: Encode, exce
         assert send_in_chunks(url, *chunks, content_type=content_type) == answer
 
 
+@pytest.mark.parametrize(("length", "read"), [(2001, 2001), (2002, 2002), (8000, 8000), (8001, 0)])
+@pytest.mark.parametrize("told", [True, False])
+def test_what_is_a_little_too_large_is_read_to_its_end(length: int, read: int, told: bool) -> None:
+    """Else the server hangs up, and the client may not hear why. A body without a length is read until it is enough."""
+    panel = Panel(config={"SMMAPI_MAX_CONTENT_LENGTH": 2000})
+    body = BytesIO(b"a" * length)
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    size = {"CONTENT_LENGTH": str(length)} if told else chunked
+    answer = panel.send(input_stream=body, content_type=FORM, environ_overrides=size)
+    assert answer[:2] == TOO_LARGE
+    assert body.tell() == (read if told else length)
+
+
+def test_who_hangs_up_in_a_body_that_is_too_large_is_answered_that(panel: Panel) -> None:
+    class Gone(BytesIO):
+        def read(self, *args: Any) -> bytes:
+            raise OSError
+
+    size = {"CONTENT_LENGTH": str(2 * MIB)}
+    assert panel.send(input_stream=Gone(), content_type=FORM, environ_overrides=size)[:2] == TOO_LARGE
+
+
 def test_a_broken_chunk_is_an_incorrect_request(panel: Panel) -> None:
     with serve(panel.app) as url:
         assert send_in_chunks(url, b"3", b"a=b", b"nonsense") == INCORRECT
