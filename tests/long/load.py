@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import shutil
 import socket
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -46,9 +48,11 @@ ROOT = Path(__file__).parents[2]
 THREADS = 16
 """That each worker has for requests."""
 
-ACCOUNTS = 40
-SHORT_OF_MONEY = 4
-"""So many of them soon have no money left."""
+FOR_EACH = 5
+"""Connections for each account."""
+
+POOR_ONES = 10
+"""One account of so many soon has no money left."""
 
 RICH, POOR = 10**14, 10**10
 """Units on an account at first."""
@@ -77,6 +81,13 @@ FILES_BOUND = 20
 
 ANY_AGE = -timedelta(hours=1)
 
+OUTAGE = (
+    "A store could not be reached.",
+    "could not be abandoned; reconcile will.",
+    "The limiter's storage cannot be used",
+)
+"""What the workers log while a server is away."""
+
 
 def run() -> Seen:
     """What a run of the whole length has seen."""
@@ -103,7 +114,7 @@ def load(
     :param away: how many seconds MongoDB and Redis are away at least.
     """
     try:
-        shop = Shop(with_database(mongod.uri, "load"))
+        shop = Shop(with_database(mongod.uri, "load"), connections // FOR_EACH)
         with serving(shop.uri, redis.uri, folder, workers) as server:
             storm = Storm(shop, server, seconds, connections)
             asyncio.run(storm.blow(mongod, redis, away))
@@ -116,7 +127,7 @@ def load(
 class Shop:
     """The accounts in the database, the price list, and some orders that can be refilled; and what all were told."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, accounts: int) -> None:
         self.uri = uri
         self.record = Record()
         self.store = MongoStore(uri, alias="load")
@@ -129,10 +140,10 @@ class Shop:
             ]
         )
         smmapi = SmmApi(Flask("shop"), store=self.store)
-        self.books = {number: self._open(smmapi, number) for number in range(1, ACCOUNTS + 1)}
+        self.books = {number: self._open(smmapi, number) for number in range(1, accounts + 1)}
 
     def _open(self, smmapi: SmmApi, number: int) -> Book:
-        account, opening = Account(number), POOR if number <= SHORT_OF_MONEY else RICH
+        account, opening = Account(number), POOR if number % POOR_ONES == 1 else RICH
         book = Book(self.store.add_account(account, balance=_amount(opening)), opening, f"192.0.2.{number}")
         for n in range(COMPLETED):
             link = f"{LINK}/completed/{number}/{n}"
@@ -262,10 +273,9 @@ class Storm:
         await asyncio.sleep(self._seconds)
         await restarting
         over.set()
+        await looking
         await asyncio.gather(*running)
         self.ended, self.own_seconds = time.monotonic(), time.process_time() - spent
-        await looking
-        self.samples.append((time.monotonic(), self._server.sample()))
         await self._settle()
 
     async def _restart(self, mongod: Mongod, redis: RedisServer, away: float) -> None:
@@ -292,6 +302,7 @@ class Storm:
             self.samples.append((time.monotonic(), self._server.sample()))
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(over.wait(), SAMPLE_EVERY)
+        self.samples.append((time.monotonic(), self._server.sample()))  # while the last requests are at work
 
     async def _settle(self) -> None:
         """Put right what was left undone, and ask for each balance once more."""
@@ -325,40 +336,53 @@ class Report:
             self._compare(number, book)
         differences = [f"{where}: {what}" for where, what in self._shop.store.audit(older_than=ANY_AGE)]
         self._wrong += [f"The audit: {difference}." for difference in differences[:10]]
+        self._found["differences"] = len(differences)
         if self._storm.reconciled.failed:
             self._wrong.append(f"{self._storm.reconciled.failed} orders could not be reconciled.")
         self._judge_outages()
         self._judge_guesses()
         self._judge_workers()
-        return Seen("\n\n".join([self._setting(), self._answers(), self._money(), self._memory()]), self._wrong)
+        logged = self._judge_log()
+        parts = [self._setting(), self._speed(), self._money(), self._memory(), logged, self._answers()]
+        return Seen("\n\n".join(parts), self._wrong)
 
     def _setting(self) -> str:
-        storm, record = self._storm, self._record
+        storm = self._storm
         seconds = storm.ended - storm.began
-        connected = sum(client.connected for client in storm.clients)
+        return _fill(
+            f"granian with {len(self._server.workers)} workers of {THREADS} threads each, MongoDB and Redis on the",
+            f"same machine; {len(storm.clients)} connections for {len(self._shop.books)} accounts, each of which asks",
+            f"again as soon as it is answered, for {seconds:.0f} seconds. The clients are one process on the same",
+            f"cores, and took {storm.own_seconds / seconds:.0%} of one core. So the latencies are those of a machine",
+            "that has more to do than it can.",
+        )
+
+    def _speed(self) -> str:
+        storm, record = self._storm, self._record
+        every = [took for _, took in record.seconds]
         calm = [took for at, took in record.seconds if not self._is_in(at, storm.mongodb)]
-        all_ = [took for _, took in record.seconds]
+        at_once = len(every) / (storm.ended - storm.began)
+        connected = sum(client.connected for client in storm.clients)
+        first, last = (self._at(choose(record.unavailable or [storm.began])) for choose in (min, max))
         return "\n".join(
             [
-                f"granian, {len(self._server.workers)} workers with {THREADS} threads each, MongoDB and Redis on the "
-                f"same machine; {len(storm.clients)} connections of {ACCOUNTS} accounts, each of which asks again as "
-                f"soon as it is answered, for {seconds:.0f} seconds. The clients are one process on the same cores, and "
-                f"took {storm.own_seconds / seconds:.0%} of one. Latencies are those of a machine that has more to do "
-                "than it can.",
-                "",
-                f"- {len(all_):,} requests, {len(all_) / seconds:.0f} a second, over {connected:,} connections in all.",
-                f"- Median {_ms(statistics.median(all_))}, p99 {_ms(_percentile(all_, 99))}, slowest {_ms(max(all_))}; "
-                f"but for the restart of MongoDB median {_ms(statistics.median(calm))}, "
-                f"p99 {_ms(_percentile(calm, 99))}, slowest {_ms(max(calm))}.",
-                f"- MongoDB was stopped at {self._at(storm.mongodb.stopped)} and back at "
-                f"{self._at(storm.mongodb.back)}; {len(record.unavailable):,} requests were answered 503"
-                + (
-                    f", from {self._at(min(record.unavailable))} to {self._at(max(record.unavailable))}."
-                    if record.unavailable
-                    else "."
-                ),
-                f"- Redis was killed at {self._at(storm.redis.stopped)} and back at {self._at(storm.redis.back)}.",
+                f"- {len(every):,} requests, {at_once:.0f} a second, over {connected:,} connections in all.",
+                f"- {_latency(every)}. But for the restart of MongoDB: {_latency(calm)}.",
+                f"- MongoDB was stopped at {self._at(storm.mongodb.stopped)}, back at {self._at(storm.mongodb.back)}. "
+                f"{len(record.unavailable):,} requests were answered 503, from {first} to {last}.",
+                f"- Redis was killed at {self._at(storm.redis.stopped)} and back at {self._at(storm.redis.back)}. "
+                f"{self._guessing()}",
             ]
+        )
+
+    def _guessing(self) -> str:
+        killed = self._storm.redis.stopped
+        before = [sum(at < killed for at, _ in answers) for answers in self._record.guesses.values()]
+        allowed = [[status for _, status in answers].count(401) for answers in self._record.guesses.values()]
+        return (
+            f"Until then {sum(count > 10 for count in before)} addresses had guessed more than ten times; "
+            f"{self._found['blocked']} of them had heard 401 ten times, then 429. In the end, each worker having "
+            f"counted alone and Redis having forgotten, one heard 401 at most {max(allowed, default=0)} times."
         )
 
     def _answers(self) -> str:
@@ -369,33 +393,33 @@ class Report:
 
     def _money(self) -> str:
         done, found = self._storm.reconciled, self._found
-        return (
-            f"{self._record.sent_adds:,} adds were sent. {found['told']:,} orders were told of and are there once, "
-            f"{found['canceled']:,} of them canceled and paid back; {found['keys']:,} idempotency keys have one order "
-            f"each. Of {found['unknown']:,} adds that had no answer but 503, {found['whole']:,} are orders, paid for, and "
-            f"{found['unknown'] - found['whole']:,} are not there and cost nothing. reconcile abandoned "
-            f"{done.abandoned}, paid back {done.paid_back}, failed with {done.failed}; then the audit found no difference "
-            f"in {found['orders']:,} orders, and the balances of {len(self._shop.books)} accounts, as the workers answer "
-            "them, were those of the clients' own books."
+        return _fill(
+            f"{self._record.sent_adds:,} adds were sent. {found['told']:,} orders were told of and are there once;",
+            f"{found['keys']:,} idempotency keys have one order each; {found['canceled']:,} orders are canceled and",
+            f"paid back. Of {found['unknown']:,} adds that heard nothing but 503, {found['whole']:,} are orders, paid",
+            f"for, and {found['unknown'] - found['whole']:,} are not there and cost nothing. `reconcile` abandoned",
+            f"{done.abandoned}, paid back {done.paid_back}, and failed with {done.failed}. Then the audit found",
+            f"{found['differences']} differences in {found['orders']:,} orders, and {found['balances']} of",
+            f"{len(self._shop.books)} balances, as the workers answer them, were those of the clients' own books.",
         )
 
     def _memory(self) -> str:
         first, middle, last = self._three_samples()
-        greatest = {
-            worker: Sample(*map(max, zip(*(sample[worker] for _, sample in self._storm.samples if worker in sample))))
-            for worker in self._server.workers
-        }
         rows = [
-            f"RSS in MiB and open file descriptors of each worker, sampled every {SAMPLE_EVERY:.0f} seconds. Flat means "
-            f"here: at most {RSS_BOUND / 2**20:.0f} MiB and {FILES_BOUND} descriptors more in the end than after the "
-            "warm-up.",
+            _fill(
+                f"RSS in MiB and open file descriptors of each worker, looked at every {SAMPLE_EVERY:.0f} seconds.",
+                f"Flat means here: at most {RSS_BOUND / 2**20:.0f} MiB and {FILES_BOUND} descriptors more in the end",
+                "than after the warm-up.",
+            ),
             "",
             f"| worker | {self._at(first[0])} | {self._at(middle[0])} | {self._at(last[0])} | greatest |",
             "|---|---|---|---|---|",
         ]
         for name, worker in enumerate(self._server.workers, 1):
-            cells = [sample.get(worker) for _, sample in (first, middle, last)] + [greatest[worker]]
-            rows.append(f"| {name} | {' | '.join(_cell(cell) for cell in cells)} |")
+            cells = [sample.get(worker) for _, sample in (first, middle, last)]
+            every = [sample[worker] for _, sample in self._storm.samples if worker in sample]
+            greatest = Sample(max(one.rss for one in every), max(one.files for one in every))
+            rows.append(f"| {name} | {' | '.join(_cell(cell) for cell in [*cells, greatest])} |")
         return "\n".join(rows)
 
     # What must be
@@ -416,7 +440,9 @@ class Report:
                 self._found["refills not told"] += len(kept - refills)
                 if refills - kept or len(kept) > 1:
                     self._blame(number, "refills that were told of and are not there, or several of one order")
-        if balance != self._storm.balances[number] or _amount(balance) != self._shop.store.balance(number):
+        if balance == self._storm.balances[number]:
+            self._found["balances"] += 1
+        else:
             self._blame(number, f"{self._storm.balances[number]} units; {balance} were due")
 
     def _compare_add(self, number: int, book: Book, add: Add, orders: list[Order]) -> int:
@@ -466,20 +492,18 @@ class Report:
                 f"{len(strangers)} requests were answered 503 while MongoDB was there, the first at "
                 f"{self._at(strangers[0])}."
             )
-        if "A request failed." in self._log:
-            self._wrong.append("The workers have logged failures that are no outage.")
 
     def _judge_guesses(self) -> None:
         """Ten failed attempts of a caller, of all workers together, until Redis forgot them."""
         for address, answers in self._record.guesses.items():
             before = [status for at, status in answers if at < self._storm.redis.stopped]
             failed = before.count(401)
+            if len(before) > 10 and failed == 10:
+                self._found["blocked"] += 1
             if failed != min(len(before), 10):
                 self._wrong.append(f"{address} had {failed} failed attempts of {len(before)} before Redis was killed.")
 
     def _judge_workers(self) -> None:
-        if "Traceback" in self._log and not ("could not be reached" in self._log or "storage cannot" in self._log):
-            self._wrong.append("The workers have logged a stack that is no outage's.")
         first, _, last = self._three_samples()
         if last[1].keys() != set(self._server.workers):
             self._wrong.append("A worker has ended.")
@@ -489,6 +513,16 @@ class Report:
             grown = [end - begin for end, begin in zip(last[1][worker], first[1][worker], strict=True)]
             if grown[0] > RSS_BOUND or grown[1] > FILES_BOUND:
                 self._wrong.append(f"A worker has {grown[0] / 2**20:.1f} MiB and {grown[1]} descriptors more.")
+
+    def _judge_log(self) -> str:
+        """What the workers have logged, and how often."""
+        lines = re.findall(r"^(?:WARNING|ERROR|CRITICAL):[\w.]+:(.*)$", self._log, re.MULTILINE)
+        counted = Counter(next((known for known in OUTAGE if known in line), line) for line in lines)
+        strange = [line for line in counted if line not in OUTAGE]
+        strange += re.findall(r"^Exception (?:in thread|ignored).*$", self._log, re.MULTILINE)
+        self._wrong += [f"The workers have logged: {line}" for line in strange[:10]]
+        known = "; ".join(f"“{line}” {counted[line]:,} times" for line in OUTAGE if counted[line])
+        return f"The workers have logged: {known or 'nothing'}."
 
     def _three_samples(self) -> list[tuple[float, dict[int, Sample]]]:
         """After the warm-up, in the middle, and in the end."""
@@ -512,5 +546,10 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:,.0f} ms"
 
 
-def _percentile(values: list[float], percent: int) -> float:
-    return sorted(values)[len(values) * percent // 100]
+def _fill(*lines: str) -> str:
+    return textwrap.fill(" ".join(lines), 120)
+
+
+def _latency(seconds: list[float]) -> str:
+    p99 = sorted(seconds)[len(seconds) * 99 // 100]
+    return f"Median {_ms(statistics.median(seconds))}, p99 {_ms(p99)}, slowest {_ms(max(seconds))}"

@@ -12,6 +12,7 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -98,10 +99,8 @@ class Line:
             _, writer = self._streams
             self._streams = None
             writer.close()
-            try:
+            with suppress(OSError):  # the server was faster
                 await writer.wait_closed()
-            except OSError:  # the server was faster
-                pass
 
 
 def _read_head(head: bytes) -> tuple[int, dict[str, str]]:
@@ -217,8 +216,9 @@ class Client:
         return self._line.connected
 
     async def ask_balance(self) -> int:
-        """What the account has, in units."""
+        """What the account has, in units; the connection is closed then."""
         answer = await self._ask("balance", {"action": "balance"})
+        await self._line.close()
         return _units(answer.json["balance"])
 
     async def _turn(self) -> None:
