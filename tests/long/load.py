@@ -408,19 +408,19 @@ class Report:
         )
 
     def _memory(self) -> str:
-        first, middle, last = self._three_samples()
+        looks = self._looks()
         rows = [
             _fill(
                 f"RSS in MiB and open file descriptors of each worker, looked at every {SAMPLE_EVERY:.0f} seconds.",
                 f"Flat means here: at most {RSS_BOUND / 2**20:.0f} MiB and {FILES_BOUND} descriptors more in the end",
-                "than after the warm-up.",
+                "than after the warm-up. The second and the fourth look are the last before MongoDB and Redis went.",
             ),
             "",
-            f"| worker | {self._at(first[0])} | {self._at(middle[0])} | {self._at(last[0])} | greatest |",
-            "|---|---|---|---|---|",
+            f"| worker | {' | '.join(self._at(moment) for moment, _ in looks)} | greatest |",
+            f"|---|{'---|' * len(looks)}---|",
         ]
         for name, worker in enumerate(self._server.workers, 1):
-            cells = [sample.get(worker) for _, sample in (first, middle, last)]
+            cells = [sample.get(worker) for _, sample in looks]
             every = [sample[worker] for _, sample in self._storm.samples if worker in sample]
             greatest = Sample(max(one.rss for one in every), max(one.files for one in every))
             rows.append(f"| {name} | {' | '.join(_cell(cell) for cell in [*cells, greatest])} |")
@@ -499,7 +499,7 @@ class Report:
                 self._wrong.append(f"{address} had {failed} failed attempts of {len(before)} before Redis was killed.")
 
     def _judge_workers(self) -> None:
-        first, _, last = self._three_samples()
+        first, *_, last = self._looks()
         if last[1].keys() != set(self._server.workers):
             self._wrong.append("A worker has ended.")
         if self._storm.ended - self._storm.began < 2 * WARM_UP:
@@ -519,12 +519,17 @@ class Report:
         known = "; ".join(f"“{line}” {counted[line]:,} times" for line in OUTAGE if counted[line])
         return f"The workers have logged: {known or 'nothing'}."
 
-    def _three_samples(self) -> list[tuple[float, dict[int, Sample]]]:
-        """After the warm-up, in the middle, and in the end."""
-        samples, storm = self._storm.samples, self._storm
-        warm = next((sample for sample in samples if sample[0] - storm.began >= WARM_UP), samples[0])
-        middle = next(sample for sample in samples if sample[0] >= (storm.began + storm.ended) / 2)
-        return [warm, middle, samples[-1]]
+    def _looks(self) -> list[tuple[float, dict[int, Sample]]]:
+        """After the warm-up, before MongoDB goes, in the middle, before Redis goes, and in the end."""
+        storm = self._storm
+        moments = [
+            storm.began + WARM_UP,
+            storm.mongodb.stopped,
+            (storm.began + storm.ended) / 2,
+            storm.redis.stopped,
+        ]
+        looks = [[sample for sample in storm.samples if sample[0] <= moment][-1] for moment in moments]
+        return [*looks, storm.samples[-1]]
 
     def _is_in(self, moment: float, away: Away) -> bool:
         return away.stopped <= moment <= away.back + GRACE
