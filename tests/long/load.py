@@ -308,10 +308,12 @@ class Storm:
         """Put right what was left undone, and ask for each balance once more."""
         store = self._shop.store
         self.reconciled: Reconciled = await asyncio.to_thread(Placement(store, store).reconcile, ANY_AGE)
-        self.balances = {}
-        for number, book in self._shop.books.items():
-            client = Client(self._server.port, book, Record(), 0)
-            self.balances[number] = await client.ask_balance()
+        last = Record()
+        self.balances = {
+            number: await Client(self._server.port, book, last, 0).ask_balance()
+            for number, book in self._shop.books.items()
+        }
+        self._shop.record.wrong.update(last.wrong)
 
 
 # What was seen

@@ -215,11 +215,16 @@ class Client:
         """How often it had to connect."""
         return self._line.connected
 
-    async def ask_balance(self) -> int:
-        """What the account has, in units; the connection is closed then."""
-        answer = await self._ask("balance", {"action": "balance"})
-        await self._line.close()
-        return _units(answer.json["balance"])
+    async def ask_balance(self) -> int | None:
+        """What the account has, in units; None if that is not answered. The connection is closed then."""
+        try:
+            for _ in range(3):
+                answer = await self._ask("balance", {"action": "balance"})
+                if self._expect("The last question for a balance", answer, (200, "")):
+                    return _units(answer.json["balance"])
+            return None
+        finally:
+            await self._line.close()
 
     async def _turn(self) -> None:
         ways: dict[Callable[[], Any], float] = {
