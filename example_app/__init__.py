@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def store_name() -> str:
 
 
 def find_server() -> str:
-    """The URI of the MongoDB that the environment names, else of the demo's own, held until this process ends.
+    """The URI of the MongoDB that the environment names, else of the demo's own, kept running until this process ends.
 
     :raises example_app.mongod.NoMongod: if there is none to start.
     """
@@ -89,4 +90,6 @@ def find_server() -> str:
 
     server = Mongod(instance() / "mongodb")
     atexit.register(server.release)
-    return server.acquire()
+    uri = server.acquire()
+    threading.Thread(target=server.watch, daemon=True).start()
+    return uri

