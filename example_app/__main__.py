@@ -58,7 +58,7 @@ def main() -> None:
         address=host,
         port=port,
         workers=workers,
-        workers_kill_timeout=3,  # seconds; one that is still loading the app hears no signal
+        workers_kill_timeout=6,  # seconds: no request takes as long; one that is still loading the app hears no signal
         log_enabled=False,
     )
     server.serve()

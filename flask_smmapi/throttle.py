@@ -38,7 +38,7 @@ RETRY_STORAGE_AFTER = 5.0
 """Seconds of counting in memory before somebody looks whether a storage that failed is back."""
 
 LOG_EVERY = 60.0
-"""Seconds between two log entries about a storage that is down."""
+"""Seconds between two log entries about one outage of a storage."""
 
 MOST_IN_MEMORY = 10_000
 """Windows that are kept in memory, two for a caller with an address of its own: some 6 MB."""
@@ -244,7 +244,14 @@ class _Storage:
         except Exception as failure:  # as in use: whatever a storage raises, it cannot count
             self._note_outage(failure)
         else:
+            self._note_end_of_outage()
+
+    def _note_end_of_outage(self) -> None:
+        with self._lock:
+            if self._works is False:
+                log.info("The limiter's storage is used again.")
             self._works = True
+            self._logged_at = -math.inf  # the next outage is another one
 
     def probe(self) -> MovingWindowRateLimiter:
         """Make the storage, if there is none yet, and let it count.

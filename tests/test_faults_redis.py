@@ -5,6 +5,7 @@ Killed, hung, and a replica that may only be read: test_limiter_processes.py.
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from redis import Redis
 from flask_smmapi import throttle
 
 from .faults import Proxy
-from .guessing import Site
+from .guessing import Site, redis_site
 from .panel import Panel
 from .test_limiter_integration import (
     BLOCKED_AFTER_TEN,
@@ -124,3 +125,20 @@ def test_a_storage_that_cannot_count_refuses_nobody_and_is_used_again_when_it_ca
     assert guesses(worker(), 1) == [429]
     assert len(entries(caplog)) == 1
     assert not [thread for thread in threading.enumerate() if thread.name == throttle.LOOKER]
+
+
+def test_an_outage_soon_after_another_is_logged_too(
+    redis: RedisServer, patience: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="flask_smmapi")
+    panel = redis_site(redis.uri).set_up()
+    guess(panel, key=panel.key)
+    with closing(Redis.from_url(redis.uri)) as owner:
+        for outages in (1, 2):
+            owner.config_set("min-replicas-to-write", 1)
+            guesses(panel, 2, agent=f"outage {outages}")
+            look_again(patience, panel)
+            owner.config_set("min-replicas-to-write", 0)
+            look_again(patience, panel)
+            assert len(entries(caplog)) == outages
+            assert caplog.text.count("The limiter's storage is used again.") == outages
