@@ -8,18 +8,22 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 import mongoengine
 import pymongo
 import pytest
+from pymongo.errors import AutoReconnect
 
 from example_app import mongod
 from example_app.mongod import Mongod
+from flask_smmapi import StoreUnavailable
 from flask_smmapi.stores.mongo import MongoStore
+from flask_smmapi.stores.mongo.connection import Connection
 
 from .faults import HANGS, PATIENCE, LoneMongod, Proxy, wait_until
 from .mongo import DATABASE, start_or_skip, with_database
@@ -138,6 +142,27 @@ def test_a_server_that_takes_no_writes_is_unavailable_until_it_does(
     assert add(panel).status == 200
     assert_exact(panel, orders=2)
     mongoengine.disconnect_all()
+
+
+def test_what_is_logged_of_an_outage_is_short_however_often_the_driver_has_tried() -> None:
+    """It raises the same failure at each retry, thousands of times where a lone server is no primary."""
+    failure = AutoReconnect("not primary")
+
+    def try_often() -> None:
+        with Connection(None, "nobody").verb():
+            for _ in range(100):
+                with suppress(AutoReconnect):
+                    try_once()
+            try_once()
+
+    def try_once() -> None:
+        raise failure
+
+    with pytest.raises(StoreUnavailable, match=r"MongoDB did not answer.*not primary") as raised:
+        try_often()
+    lines = "".join(traceback.format_exception(raised.value)).splitlines()
+    assert len(lines) < 50
+    assert "pymongo.errors.AutoReconnect: not primary" in lines
 
 
 # A server with users and few places

@@ -138,7 +138,9 @@ class Connection:
                 self.forget()
             if remedy is None:
                 raise
-            raise StoreUnavailable(f"{remedy}: {failure}") from failure
+            # Without the driver's own stack. It raises one failure again at each retry, thousands of times where a lone
+            # server is no primary; the stack grows each time, until logging it takes seconds.
+            raise StoreUnavailable(f"{remedy}: {failure}") from failure.with_traceback(None)
 
     def __getitem__(self, name: str) -> Documents:
         """The collection ``smmapi_<name>``.
