@@ -340,7 +340,7 @@ FAULTS: dict[str, Fault] = {
     "MongoDB is killed, and started again": mongodb_killed,
     "MongoDB is slow by 2 s": mongodb_slow,
     "MongoDB hangs (SIGSTOP)": mongodb_hung,
-    "MongoDB is full of connections": mongodb_full,
+    "MongoDB is full of connections (a proxy hangs up as it would)": mongodb_full,
     "MongoDB is locked for writes (fsyncLock)": mongodb_locked,
     "MongoDB has no primary (replSetStepDown)": mongodb_stepped_down,
     "Redis is away when the workers start": redis_away_at_start,
