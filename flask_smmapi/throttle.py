@@ -41,7 +41,10 @@ LOG_EVERY = 60.0
 """Seconds between two log entries about one outage of a storage."""
 
 MOST_IN_MEMORY = 10_000
-"""Windows that are kept in memory, two for a caller with an address of its own: some 6 MB."""
+"""Windows that are kept in memory, two for a caller with an address of its own. Further callers share theirs."""
+
+LOOK_FOR_ROOM_AFTER = 5.0
+"""Seconds until it is looked again whether the time of some of them is over."""
 
 LOOKER = "smmapi-limiter-storage"
 """The name of the thread that looks."""
@@ -94,7 +97,7 @@ class Throttle:
         self._storage = _Storage(connect)
         self._per_caller = per_caller
         self._per_address = per_address
-        self._memory = _Bound(MOST_IN_MEMORY)
+        self._room = _Room(MOST_IN_MEMORY)
 
     def check(self, address: str | None, user_agent: str) -> None:
         """Let the caller pass, or not; counts nothing.
@@ -120,62 +123,75 @@ class Throttle:
         return Counting(together=not isinstance(limiter.storage, MemoryStorage), unfit=unfit)
 
     def _test(self, limiter: MovingWindowRateLimiter, address: str | None, user_agent: str) -> None:
-        blocked = [limit for limit in self._limits(address, user_agent) if not limiter.test(*limit)]
+        blocked = [limit for limit in self._limits(limiter, address, user_agent) if not limiter.test(*limit)]
         self._refuse(limiter, blocked)
 
     def _hit(self, limiter: MovingWindowRateLimiter, address: str | None, user_agent: str) -> None:
-        for limit in self._limits(address, user_agent):
+        for limit in self._limits(limiter, address, user_agent):
             # Twice, since MongoDB's storage also refuses whoever loses the race for the first entry of all.
             if not limiter.hit(*limit) and not limiter.hit(*limit):
                 self._refuse(limiter, [limit])
-        if isinstance(limiter.storage, MemoryStorage):
-            self._memory.bound(limiter.storage)
 
     def _refuse(self, limiter: MovingWindowRateLimiter, blocked: list[tuple[Any, ...]]) -> None:
         if blocked:
             reset = max(limiter.get_window_stats(*limit).reset_time for limit in blocked)
             raise TooManyFailedAttempts(max(1, math.ceil(reset - time.time())))
 
-    def _limits(self, address: str | None, user_agent: str) -> list[tuple[Any, ...]]:
-        """Each limit with what identifies the caller; the narrow ones first, so that a refusal there costs no more."""
-        network = _network(address)
+    def _limits(self, limiter: MovingWindowRateLimiter, address: str | None, user_agent: str) -> list[tuple[Any, ...]]:
+        """Each limit with what identifies the caller; the narrow ones first, so that a refusal there costs no more.
+
+        Where memory is full, no window is begun for another caller: all that come from one neighbourhood may then fail
+        together as often as one address. To forget windows instead would let whoever has many addresses go on for ever.
+        """
+        storage, network = limiter.storage, _network(address)
         agent = hashlib.sha256(user_agent.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        return [
-            *((item, *_NAMESPACE, "caller", network, agent) for item in self._per_caller),
-            *((item, *_NAMESPACE, "address", network) for item in self._per_address),
-        ]
+        callers = [(item, *_NAMESPACE, "caller", network, agent) for item in self._per_caller]
+        addresses = [(item, *_NAMESPACE, "address", network) for item in self._per_address]
+        if isinstance(storage, MemoryStorage) and self._room.is_full(storage):
+            shared = [(item, *_NAMESPACE, "neighbourhood", _neighbourhood(address)) for item in self._per_address]
+            callers = [own for own in callers if _is_there(storage, own)]
+            addresses = [
+                own if _is_there(storage, own) else other for own, other in zip(addresses, shared, strict=True)
+            ]
+        return [*callers, *addresses]
 
 
-class _Bound:
-    """Keeps what we have in a storage in memory within bounds, so that failing from everywhere does not fill it.
+class _Room:
+    """Whether a storage in memory has room for another window of ours. A window is kept until its time is over.
 
-    :param most: windows that are kept.
+    :param most: windows that there is room for.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._full = False
         self._look_at = most
+        self._look_again = -math.inf
 
-    def bound(self, storage: MemoryStorage) -> None:
-        """Forget a tenth if there are too many: those whose time is over, then those that count the least.
-
-        A caller that is blocked counts the most and is forgotten last. Of two with one count the older one goes.
-        """
-        if len(storage.events) < self._look_at:
-            return
-        ours = [(_weight(events), name) for name, events in list(storage.events.items()) if _OURS in name]
-        if len(ours) >= self._most:
-            for _, name in sorted(ours)[: len(ours) - self._most * 9 // 10]:
-                with storage.locks[name]:  # under which the storage's timer takes out what is over
-                    storage.clear(name)
-        self._look_at = len(storage.events) + self._most // 10  # what is left may be the host's
+    def is_full(self, storage: MemoryStorage) -> bool:
+        """Look, if there may be other windows by now than there were at the last look; say what was seen then."""
+        moment = time.monotonic()
+        if len(storage.events) >= self._look_at and moment >= self._look_again:
+            kept = _forget_what_is_over(storage)
+            self._full = kept >= self._most
+            self._look_at = 0 if self._full else len(storage.events) + max(self._most - kept, self._most // 10)
+            self._look_again = moment + LOOK_FOR_ROOM_AFTER if self._full else -math.inf
+        return self._full
 
 
-def _weight(events: list[Any]) -> tuple[int, float]:
-    """What a window counts, and when it last did; *events* are those of a storage in memory, the newest one first."""
-    if not events or events[0].expiry <= time.time():
-        return 0, 0.0
-    return len(events), events[0].atime
+def _forget_what_is_over(storage: MemoryStorage) -> int:
+    """Take our windows whose time is over out of *storage*, which keeps them empty; how many are left."""
+    ours = [(name, events) for name, events in list(storage.events.items()) if _OURS in name]
+    over = [name for name, events in ours if not events or events[0].expiry <= time.time()]  # the newest one is first
+    for name in over:
+        with storage.locks[name]:  # under which the storage's own timer takes out what is over
+            storage.clear(name)
+    return len(ours) - len(over)
+
+
+def _is_there(storage: MemoryStorage, limit: tuple[Any, ...]) -> bool:
+    item, *identifiers = limit
+    return item.key_for(*identifiers) in storage.events
 
 
 class _Storage:
@@ -364,10 +380,26 @@ def _moving_window(storage: Any) -> MovingWindowRateLimiter:
 @lru_cache(maxsize=1024)
 def _network(address: str | None) -> str:
     """What counts as one address: an IPv4 address, or the /64 that an IPv6 caller can move in freely."""
-    try:
-        ip = ipaddress.ip_address(address or "")
-    except ValueError:  # a Unix socket, or nothing that WSGI tells
+    ip = _parse(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(ip), 64), strict=False))
+    return str(ip or address or "unknown")
+
+
+def _neighbourhood(address: str | None) -> str:
+    """What counts as one where memory is full: the /16 of an IPv4 address, the /32 of a provider in IPv6."""
+    ip = _parse(address)
+    if ip is None:
         return address or "unknown"
     if isinstance(ip, ipaddress.IPv4Address):
-        return str(ip)
-    return str(ip.ipv4_mapped or ipaddress.ip_network((int(ip), 64), strict=False))
+        return str(ipaddress.IPv4Network((int(ip), 16), strict=False))
+    return str(ipaddress.IPv6Network((int(ip), 32), strict=False))
+
+
+def _parse(address: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The IP address; None of a Unix socket, or where WSGI tells none."""
+    try:
+        ip = ipaddress.ip_address(address or "")
+    except ValueError:
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, ClassVar, TypeAlias
@@ -381,8 +381,9 @@ def test_redis_killed_in_mid_run_and_started_again(
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> MemoryStorage:
-    """The host's storage, of which we may have 20 windows: those of ten callers."""
+    """The host's storage, in which there is room for 20 windows of ours: those of ten callers."""
     monkeypatch.setattr(throttle, "MOST_IN_MEMORY", 20)
+    monkeypatch.setattr(throttle, "LOOK_FOR_ROOM_AFTER", 0)
     return MemoryStorage()
 
 
@@ -391,50 +392,77 @@ def counting_in(storage: MemoryStorage) -> throttle.Throttle:
     return throttle.Throttle(lambda: MovingWindowRateLimiter(storage), *limits)
 
 
-def is_blocked(counted: throttle.Throttle, address: str) -> bool:
+def is_blocked(counted: throttle.Throttle, address: str, agent: str = "agent") -> bool:
+    return not passes(counted.check, address, agent)
+
+
+def failures(counted: throttle.Throttle, addresses: Iterable[str], agent: str = "agent") -> int:
+    """How many of one failed attempt from each of *addresses* are let pass."""
+    return sum(passes(counted.fail, address, agent) for address in addresses)
+
+
+def passes(attempt: Callable[[str, str], None], address: str, agent: str) -> bool:
     try:
-        counted.check(address, "agent")
+        attempt(address, agent)
     except TooManyFailedAttempts:
-        return True
-    return False
+        return False
+    return True
 
 
-def fail_from(counted: throttle.Throttle, network: str, callers: int) -> None:
-    for number in range(callers):
-        counted.fail(f"{network}.{number}", "agent")
+def callers(network: str, count: int) -> list[str]:
+    return [f"{network}.{number}" for number in range(count)]
 
 
 def test_however_many_callers_fail_the_memory_holds_so_many_windows(small: MemoryStorage) -> None:
-    fail_from(counting_in(small), "192.0.2", 200)
-    assert 15 <= len(small.events) <= 20
-
-
-def test_a_caller_that_is_blocked_is_not_forgotten_for_those_that_failed_once(small: MemoryStorage) -> None:
     counted = counting_in(small)
-    for _ in range(3):
-        counted.fail("203.0.113.1", "agent")
-    fail_from(counted, "192.0.2", 200)
+    for neighbourhood in ("192.0.2", "198.51.100", "203.0.113"):
+        failures(counted, callers(neighbourhood, 200))
+    assert len(small.events) <= 22 + 3
+
+
+def test_whoever_has_many_addresses_gains_nothing_by_taking_turns(small: MemoryStorage) -> None:
+    """Ten have windows of their own; the others together may fail as often as one address."""
+    turns = callers("192.0.2", 40) * 15
+    assert failures(counting_in(small), turns) <= 11 * 3 + 30
+
+
+def test_an_ipv6_provider_is_one_neighbourhood(small: MemoryStorage) -> None:
+    counted = counting_in(small)
+    turns = [f"2001:db8:0:{number:x}::1" for number in range(40)] * 15
+    assert failures(counted, turns) <= 11 * 3 + 30
+    assert is_blocked(counted, "2001:db8:ffff::1")
+    assert not is_blocked(counted, "2001:db9::1")
+
+
+def test_where_memory_is_full_another_neighbourhood_is_not_blocked(small: MemoryStorage) -> None:
+    counted = counting_in(small)
+    failures(counted, callers("192.0.2", 200))
+    assert is_blocked(counted, "192.0.2.250")
+    assert not is_blocked(counted, "198.51.100.1")
+    assert failures(counted, callers("198.51.100", 40)) == 30
+
+
+def test_a_caller_that_is_blocked_stays_so_however_many_fail(small: MemoryStorage) -> None:
+    counted = counting_in(small)
+    failures(counted, ["203.0.113.1"] * 3)
+    failures(counted, callers("192.0.2", 200))
     assert is_blocked(counted, "203.0.113.1")
 
 
-def test_who_failed_last_is_remembered_before_who_failed_first(small: MemoryStorage) -> None:
-    fail_from(counting_in(small), "192.0.2", 200)
-    assert [name for name in small.events if "/192.0.2.0/" in name] == []
-    assert [name for name in small.events if "/192.0.2.199/" in name] != []
+def test_where_memory_is_full_another_user_agent_counts_for_its_address(small: MemoryStorage) -> None:
+    counted = counting_in(small)
+    failures(counted, callers("192.0.2", 200))
+    assert sum(failures(counted, ["192.0.2.1"], agent=f"agent {number}") for number in range(40)) == 29
 
 
-def test_callers_whose_time_is_over_are_forgotten_first(small: MemoryStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_their_time_is_over_there_is_room_again(small: MemoryStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(time, "time", clock)
     counted = counting_in(small)
-    for address in ("203.0.113.1", "203.0.113.2"):
-        for _ in range(3):
-            counted.fail(address, "agent")
-        clock.forward(30 * MINUTE)
-    assert [is_blocked(counted, f"203.0.113.{number}") for number in (1, 2)] == [False, True]
-    fail_from(counted, "192.0.2", 200)
-    assert is_blocked(counted, "203.0.113.2")
-    assert [name for name in small.events if "/203.0.113.1/" in name] == []
+    failures(counted, callers("192.0.2", 200))
+    clock.forward(61 * MINUTE)
+    assert failures(counted, callers("192.0.2", 5) * 4) == 5 * 3
+    assert len(small.events) == 10
 
 
 def test_what_the_host_counts_in_its_storage_is_left_there(small: MemoryStorage) -> None:
@@ -442,6 +470,8 @@ def test_what_the_host_counts_in_its_storage_is_left_there(small: MemoryStorage)
     [limit] = parse_many("1 per hour")
     for number in range(50):
         hosts.hit(limit, f"visitor {number}")
-    fail_from(counting_in(small), "192.0.2", 200)
+    hosts.hit(limit, *throttle._NAMESPACE)
+    failures(counting_in(small), callers("192.0.2", 200))
     assert [number for number in range(50) if hosts.test(limit, f"visitor {number}")] == []
-    assert len(small.events) <= 50 + 22
+    assert not hosts.test(limit, *throttle._NAMESPACE)
+    assert len(small.events) <= 51 + 22 + 1
