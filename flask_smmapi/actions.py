@@ -32,7 +32,7 @@ from .errors import (
     SmmError,
     TooManyIds,
 )
-from .hooks import Account, Catalog, Order, OrderState, OrderStore, Refill, Service, Wallet
+from .hooks import Account, Catalog, Order, OrderState, OrderStore, Refill, Service, Wallet, state_reader
 from .ids import new_id, parse_id, parse_number
 from .money import checked, price
 from .params import SEPARATORS, Params, split_ids, split_lines
@@ -131,8 +131,7 @@ def quote(context: Context, account: Account, params: Params) -> Decimal:
 def status(context: Context, account: Account, params: Params) -> Answers[Order | OrderState]:
     """What became of one order or many."""
     written, many = _requested(params, "order", "orders", context.max_ids)
-    find: Find[Order | OrderState] = getattr(context.orders, "find_states", context.orders.find)
-    return Answers(_found(find, account, written), many)
+    return Answers(_found(state_reader(context.orders), account, written), many)
 
 
 def cancel(context: Context, account: Account, params: Params) -> Answers[Order]:

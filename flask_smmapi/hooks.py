@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -242,6 +242,8 @@ class Order:
 
         :raises TypeError: if there is no such field.
         """
+        if type(self) is not Order:  # a host's own may have more to it
+            return replace(self, **changes)
         if unknown := changes.keys() - Order.__dataclass_fields__.keys():
             raise TypeError(f"An order has no {', '.join(sorted(unknown))}.")
         order = object.__new__(Order)
@@ -410,7 +412,22 @@ class StateReader(Protocol[Id]):
 
     @abstractmethod
     def find_states(self, account: Id, ids: Sequence[str | int], /) -> Iterable[OrderState]:
-        """Like :meth:`OrderStore.find`, of each order its state."""
+        """Like :meth:`OrderStore.find`, of each order its state.
+
+        It is not asked where a host has put a ``find`` of its own in front of it: in a class made of the store, in a
+        wrapper, or upon the object. What that ``find`` adds or leaves out holds for ``status`` too.
+        """
+
+
+def state_reader(orders: Any) -> Callable[[Any, Sequence[str | int]], Iterable[Order | OrderState]]:
+    """What ``status`` reads with: ``find_states`` of *orders* if it goes with its ``find``, else ``find``."""
+    read: Callable[[Any, Sequence[str | int]], Iterable[Order | OrderState]] = orders.find
+    for names in (getattr(orders, "__dict__", {}), *map(vars, type(orders).__mro__)):
+        if "find_states" in names:
+            return orders.find_states  # type: ignore[no-any-return]  # Any, since few stores have it
+        if "find" in names:
+            break
+    return read
 
 
 LinkCheck: TypeAlias = Callable[[str], bool]

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from werkzeug.local import LocalProxy
 
 from flask_smmapi import Account, Order, OrderState, OrderStatus, Service
 from flask_smmapi.placement import Placement
@@ -309,6 +310,33 @@ class TestCancel:
         assert panel.post("cancel", order=bare.id).json == NOT_ELIGIBLE
 
 
+class States(MemoryStore):
+    """Says of every state that the counter stood at 0."""
+
+    def find_states(self, account: Any, ids: Any) -> list[Order]:
+        return [replace(order, start_count=0) for order in MemoryStore.find(self, account, ids)]
+
+
+class CountedStates(States):
+    """A host's own store, which knows better."""
+
+    def find(self, account: Any, ids: Any) -> list[Order]:
+        return [replace(order, start_count=777) for order in super().find(account, ids)]
+
+
+class Wrapper:
+    """A host's own, in front of a store."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store, self._find = store, store.find
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def find(self, account: Any, ids: Any) -> list[Order]:
+        return [replace(order, start_count=777) for order in self._find(account, ids)]
+
+
 class TestStates:
     """What an order store may have besides, so that it reads less."""
 
@@ -327,6 +355,16 @@ class TestStates:
         monkeypatch.setattr(panel.store, "find", lambda account, ids: [])
         assert panel.post("status", **asked).json == of_orders
         assert of_orders[canceled.id]["charge"] == "0.00000000"
+
+    @pytest.mark.parametrize("put", ["in a class", "in a wrapper", "in a proxy", "upon the object"])
+    def test_they_are_not_asked_past_a_find_of_the_hosts(self, monkeypatch: pytest.MonkeyPatch, put: str) -> None:
+        store = CountedStates() if put in ("in a class", "in a proxy") else States()
+        wrapped = {"in a wrapper": Wrapper(store), "in a proxy": LocalProxy(lambda: store)}
+        panel = Panel(store=store, orders=wrapped.get(put, store))
+        if put == "upon the object":
+            monkeypatch.setattr(store, "find", Wrapper(store).find)
+        order = panel.place()
+        assert panel.post("status", order=order.id).json[order.id]["start_count"] == "777"
 
     def test_from_python_an_order_is_whole(self, monkeypatch: pytest.MonkeyPatch, panel: Panel) -> None:
         order = panel.place()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from itertools import permutations
@@ -596,3 +596,16 @@ def test_a_time_is_cut_to_the_millisecond(microsecond: int, monkeypatch: pytest.
 
     monkeypatch.setattr("flask_smmapi.placement.datetime", Clock)
     assert now() == datetime(2026, 1, 2, 3, 4, 5, 678_000, timezone.utc)
+
+
+@dataclass(frozen=True)
+class Noted(Order):
+    """A host's own order, with more to it."""
+
+    note: str = ""
+
+
+def test_an_order_of_a_hosts_own_class_stays_one_when_it_is_changed() -> None:
+    values = {field.name: getattr(draft(ACCOUNT.id), field.name) for field in fields(Order)}
+    assert Noted(**values, note="x").changed(remains=3) == Noted(**{**values, "remains": 3}, note="x")
+    assert Noted(**values).changed(note="y").note == "y"

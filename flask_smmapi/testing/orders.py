@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ..hooks import AccountId, Order, OrderState, OrderStore, Refill
+from ..hooks import AccountId, Order, OrderState, OrderStore, Refill, state_reader
 from ..ids import new_id
 from ..money import MAX_UNITS, from_units
 from ..statuses import HIDDEN, OrderStatus, RefillStatus
@@ -274,7 +274,7 @@ class OrderStoreContract(Contract):
         likely="find_states does not name the account, knows no numbers, or leaves out what was paid back.",
     )
     def test_states_are_those_of_the_orders(self, orders: OrderStore, me: AccountId, other: AccountId) -> None:
-        read = getattr(orders, "find_states", orders.find)
+        read = state_reader(orders)
         mine = [orders.add(self.draft(me, status=status, due_back=from_units(7))) for status in OrderStatus]
         ids: list[str | int] = [*(order.id for order in mine[::2]), *(order.number for order in mine[1::2])]
         others = orders.add(self.draft(other))
