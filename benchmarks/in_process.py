@@ -60,7 +60,7 @@ class Caller:
         """
         answer = self._app.wsgi_app({**self._environ, "wsgi.input": BytesIO(self._body)}, self._start)
         body = b"".join(answer)
-        answer.close()  # type: ignore[attr-defined]
+        answer.close()  # type: ignore[attr-defined] # which WSGI promises only where there is one; Werkzeug's has
         return body
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:

@@ -292,5 +292,5 @@ def _json(body: bytes, status: int) -> Response:
 
 def _behind(proxy: T) -> T:
     """The object behind one of Flask's proxies, for whoever asks it several things: each look through one costs."""
-    behind: T = proxy._get_current_object()  # type: ignore[attr-defined]
+    behind: T = proxy._get_current_object()  # type: ignore[attr-defined] # Flask declares the object, not its proxy
     return behind

@@ -101,7 +101,7 @@ def _check_store(store: Any, findings: Findings) -> bool:
     for check in (_check_clock,) if missing else (_check_rights, _check_clock):
         try:
             check(store, findings)
-        except Exception as failure:
+        except Exception as failure:  # likewise
             findings.problems.append(_of_store(failure))
     return not missing
 
@@ -170,7 +170,7 @@ def _begin(ask: Callable[[], Counting]) -> Future[Counting]:
     def run() -> None:
         try:
             answer.set_result(ask())
-        except Exception as failure:
+        except Exception as failure:  # whoever asks for the answer gets it
             answer.set_exception(failure)
 
     threading.Thread(target=run, name="smmapi-doctor", daemon=True).start()
@@ -224,7 +224,7 @@ def _check_work(orders: OrderStore, findings: Findings) -> None:
     try:
         unsettled = list(islice(orders.unsettled(before), READ))
         overdue = [order for order in unsettled if _since(order) < before]
-    except Exception as failure:
+    except Exception as failure:  # of a host's own store, whatever it raises
         findings.problems.append(f"The orders cannot be read ({_reason(failure)}); see what is wrong with their store.")
         return
     if overdue:

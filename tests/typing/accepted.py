@@ -174,7 +174,7 @@ def a_generator(account: Account) -> Iterator[Service]:
         yield replace(service, rate=price(service.rate, 95, 100))
 
 
-def a_kept_list(account: Account, kept: ServiceList = ServiceList([LIKES, VIEWS])) -> ServiceList:  # noqa: B008
+def a_kept_list(account: Account, kept: ServiceList = ServiceList([LIKES, VIEWS])) -> ServiceList:  # noqa: B008 - kept on purpose
     return kept
 
 
