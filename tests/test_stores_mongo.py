@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pymongo
 import pytest
 
-from flask_smmapi import Account
+from flask_smmapi import Account, StoreUnavailable, deadline
 from flask_smmapi.stores.mongo import MongoStore, catalog
 from flask_smmapi.testing import Host, PanelContract
 
@@ -71,3 +71,11 @@ def test_another_process_sees_a_new_price_list_after_a_while(mongo_uri: str, mon
     clock += catalog.FRESH_FOR
     seen.append([row.id for row in other.catalog(account)])
     assert seen == [[1], [1], [2]]
+
+
+def test_a_request_without_time_left_is_told_so_and_does_not_wait_for_the_list(
+    mongo_store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadline, "REQUEST_TIMEOUT", -2.0)
+    with deadline.request_deadline(), pytest.raises(StoreUnavailable, match="no time left"):
+        mongo_store.catalog(Account(id=1))

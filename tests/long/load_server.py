@@ -42,7 +42,7 @@ def main(port: str, workers: str, threads: str, folder: str) -> None:
         port=int(port),
         workers=int(workers),
         blocking_threads=int(threads),
-        workers_kill_timeout=3,
+        workers_kill_timeout=6,  # as the demo has it
         log_enabled=False,
     ).serve()
 

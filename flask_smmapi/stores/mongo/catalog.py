@@ -15,7 +15,7 @@ from ...catalog import ServiceList
 from ...deadline import remaining
 from ...hooks import Account, AccountId, Service, StoreUnavailable
 from ...owner import LIST_PRICES, PricedLists, Prices, no_account
-from .connection import VERB_TIMEOUT, Connection
+from .connection import Connection
 from .records import Doc, from_prices, from_service, to_prices, to_service, whole
 
 FRESH_FOR = 2.0
@@ -144,7 +144,7 @@ class PriceList:
         # Whoever finds the copy old looks after it; the others go on with the old one, but for the very first.
         if time.monotonic() < self._fresh_until:
             return self._services
-        if self._lock.acquire(timeout=remaining(VERB_TIMEOUT) if self._edition < 0 else 0):
+        if self._lock.acquire(timeout=max(0.0, remaining(LIST_TIMEOUT)) if self._edition < 0 else 0):
             try:
                 if time.monotonic() >= self._fresh_until:
                     self._refresh()
